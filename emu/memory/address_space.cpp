@@ -1,0 +1,115 @@
+#include <memory/address_space.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+namespace emu::memory {
+
+bool AddressSpace::is_free(GpuAddress va, std::uint64_t size) const {
+  std::shared_lock lock(mutex_);
+  auto after = ranges_.lower_bound(va + size);
+  return after == ranges_.begin() || std::prev(after)->second.end <= va;
+}
+
+bool AddressSpace::map(GpuAddress va, std::uint64_t size, std::byte* host, Permissions permissions) {
+  assert(va % page_size == 0 && size % page_size == 0 && size > 0);
+  std::unique_lock lock(mutex_);
+  auto after = ranges_.lower_bound(va + size);
+  if (after != ranges_.begin() && std::prev(after)->second.end > va)
+    return false;
+  ranges_.emplace(va, Range{va, va + size, host, permissions});
+  generation_.fetch_add(1, std::memory_order_release);
+  return true;
+}
+
+void AddressSpace::unmap(GpuAddress va, std::uint64_t size) {
+  const GpuAddress end = va + size;
+  std::unique_lock lock(mutex_);
+  auto it = ranges_.lower_bound(va);
+  if (it != ranges_.begin() && std::prev(it)->second.end > va)
+    --it;
+  while (it != ranges_.end() && it->first < end) {
+    const Range old = it->second;
+    it = ranges_.erase(it);
+    if (old.begin < va)
+      ranges_.emplace(old.begin, Range{old.begin, va, old.host, old.permissions});
+    if (old.end > end)
+      ranges_.emplace(end, Range{end, old.end, old.host + (end - old.begin), old.permissions});
+  }
+  generation_.fetch_add(1, std::memory_order_release);
+}
+
+std::optional<Range> AddressSpace::find(GpuAddress va) const {
+  std::shared_lock lock(mutex_);
+  auto after = ranges_.upper_bound(va);
+  if (after == ranges_.begin())
+    return std::nullopt;
+  const Range& range = std::prev(after)->second;
+  if (va >= range.end)
+    return std::nullopt;
+  return range;
+}
+
+std::byte* Translator::translate_slow(GpuAddress va, std::uint64_t size, Access access) {
+  straddles_ = false;
+  const std::uint64_t generation = space_->generation();
+  if (generation != generation_) {
+    std::fill(std::begin(recent_), std::end(recent_), Range{});
+    generation_ = generation;
+  }
+  std::optional<Range> range = space_->find(va);
+  if (!range) {
+    fault_ = {va, access, true};
+    return nullptr;
+  }
+  if (!allows(*range, access)) {
+    fault_ = {va, access, false};
+    return nullptr;
+  }
+  recent_[next_victim_++ % cache_size] = *range;
+  if (size > range->end - va) {
+    fault_ = {range->end, access, true};
+    straddles_ = space_->find(range->end).has_value();
+    return nullptr;
+  }
+  return range->host + (va - range->begin);
+}
+
+bool Translator::read(GpuAddress va, void* to, std::uint64_t size) {
+  auto* out = static_cast<std::byte*>(to);
+  while (size > 0) {
+    std::byte* host = translate(va, 1, Access::read);
+    if (!host)
+      return false;
+    std::optional<Range> range = space_->find(va);
+    if (!range)
+      return false;
+    const std::uint64_t chunk = std::min(size, range->end - va);
+    std::memcpy(out, host, chunk);
+    out += chunk;
+    va += chunk;
+    size -= chunk;
+  }
+  return true;
+}
+
+bool Translator::write(GpuAddress va, const void* from, std::uint64_t size) {
+  auto* in = static_cast<const std::byte*>(from);
+  while (size > 0) {
+    std::byte* host = translate(va, 1, Access::write);
+    if (!host)
+      return false;
+    std::optional<Range> range = space_->find(va);
+    if (!range)
+      return false;
+    const std::uint64_t chunk = std::min(size, range->end - va);
+    std::memcpy(host, in, chunk);
+    in += chunk;
+    va += chunk;
+    size -= chunk;
+  }
+  return true;
+}
+
+} // namespace emu::memory

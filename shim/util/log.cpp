@@ -1,0 +1,49 @@
+#include <util/log.hpp>
+
+#include <array>
+#include <cstdlib>
+#include <fcntl.h>
+#include <string>
+#include <unistd.h>
+
+#include <util/env.hpp>
+
+namespace shim::util {
+
+namespace {
+
+constexpr std::array<std::string_view, 5> level_names = {"none", "error", "warn", "info", "trace"};
+
+LogLevel threshold_from_environment() {
+  const char* wanted = std::getenv("CUDA_SHIM_LOG");
+  if (wanted)
+    for (std::size_t i = 0; i < level_names.size(); ++i)
+      if (level_names[i] == wanted)
+        return static_cast<LogLevel>(i);
+  return LogLevel::error;
+}
+
+int log_fd() {
+  static const int fd = [] {
+    if (const char* path = std::getenv("CUDA_SHIM_LOG_FILE")) {
+      int file = ::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+      if (file >= 0)
+        return file;
+    }
+    return STDERR_FILENO;
+  }();
+  return fd;
+}
+
+} // namespace
+
+namespace detail {
+LogLevel log_threshold = threshold_from_environment();
+}
+
+void log_write(LogLevel level, std::string_view message) {
+  std::string line = fmt::format("cuda-shim: {}: {}\n", level_names[static_cast<std::size_t>(level)], message);
+  [[maybe_unused]] ssize_t written = ::write(log_fd(), line.data(), line.size());
+}
+
+} // namespace shim::util
