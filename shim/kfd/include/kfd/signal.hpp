@@ -1,0 +1,105 @@
+// AMD signals (amd_signal_t of hsa/amd_hsa_signal.h): 64-byte objects in memory that CPU and GPU share. The
+// packet processor decrements a signal's value when a packet completes and, for an interrupting one, raises a
+// KFD event.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include <hsa/amd_hsa_signal.h>
+#include <hsa/hsa.h>
+
+#include <util/error.hpp>
+
+namespace shim::kfd {
+
+using util::Result;
+
+class Device;
+class Process;
+struct SignalWaiters;
+
+enum class SignalKind : std::uint8_t {
+  polled,       // no interrupt: for dependencies between packets, timestamps and queries
+  interrupting, // a thread can block on it; the process has about 4000 of these
+};
+
+enum class WaitResult : std::uint8_t { satisfied, timed_out };
+
+inline constexpr std::chrono::nanoseconds wait_forever = std::chrono::nanoseconds::max();
+
+// A signal out of the device's pool; returned to the pool by the destructor. Acquiring and releasing take the
+// pool's lock and, except when the pool grows, make no system call. The device must outlive it. The owner
+// makes sure that no packet in flight still names it.
+class Signal {
+public:
+  Signal() = default;
+  Signal(Signal&& other) noexcept { swap(other); }
+  Signal& operator=(Signal&& other) noexcept {
+    Signal taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+  ~Signal();
+
+  bool valid() const { return raw_ != nullptr; }
+  // What goes into a packet's completion_signal and dep_signal.
+  hsa_signal_t handle() const { return {reinterpret_cast<std::uint64_t>(raw_)}; }
+  std::uint64_t gpu_address() const { return reinterpret_cast<std::uint64_t>(raw_); }
+  // GPU address of the 64-bit value itself, for packets that poll or write it.
+  std::uint64_t value_address() const { return reinterpret_cast<std::uint64_t>(&raw_->value); }
+
+  std::int64_t value() const { return __atomic_load_n(&raw_->value, __ATOMIC_ACQUIRE); }
+  // A store by the CPU: release order, raises no event.
+  void set(std::int64_t value) { __atomic_store_n(&raw_->value, value, __ATOMIC_RELEASE); }
+  // The same and wakes threads that wait for it (one ioctl). Only for interrupting signals.
+  Result<void> set_and_wake(std::int64_t value);
+
+  // GPU clock ticks (Device::gpu_clock_hz) at which the packet that completed it last began and ended. Zero
+  // until a packet with profiling wrote them: the queue must have been made with profiling.
+  std::uint64_t start_ticks() const { return __atomic_load_n(&raw_->start_ts, __ATOMIC_RELAXED); }
+  std::uint64_t end_ticks() const { return __atomic_load_n(&raw_->end_ts, __ATOMIC_RELAXED); }
+  void clear_ticks() { raw_->start_ts = raw_->end_ts = 0; }
+
+  SignalKind kind() const { return kind_; }
+  std::uint32_t event_id() const { return raw_->event_id; }
+
+  // Blocks until value() < limit. Spins for a few microseconds, then sleeps in the kernel (interrupting
+  // signals). Any number of threads may wait for one signal. A polled signal is only spun for: timed_out
+  // after that bound. The device's error where the GPU has faulted (Device::fault): the signal may then never
+  // come.
+  Result<WaitResult> wait_below(std::int64_t limit, std::chrono::nanoseconds timeout = wait_forever) const;
+  // The usual case: a completion signal that starts at 1 has reached 0.
+  Result<WaitResult> wait_done(std::chrono::nanoseconds timeout = wait_forever) const {
+    return wait_below(1, timeout);
+  }
+
+private:
+  friend class SignalPool;
+  void swap(Signal& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(raw_, other.raw_);
+    std::swap(kind_, other.kind_);
+    std::swap(waiters_, other.waiters_);
+  }
+
+  Device* device_ = nullptr;
+  amd_signal_t* raw_ = nullptr;
+  SignalKind kind_ = SignalKind::polled;
+  SignalWaiters* waiters_ = nullptr; // interrupting signals: who sleeps in the kernel, who waits for that one
+};
+
+// Blocks until one of the interrupting signals has value() < its limit, or `wake` is set with set_and_wake(0)
+// (value < 1). Satisfied means: look at all of them again. For one thread that serves many signals; no other
+// thread may wait for any of these at the same time. At most 256 signals.
+struct SignalCondition {
+  const Signal* signal = nullptr;
+  std::int64_t limit = 1;
+};
+Result<WaitResult> wait_any(Device& device, std::span<const SignalCondition> conditions,
+                            std::chrono::nanoseconds timeout = wait_forever);
+
+} // namespace shim::kfd
