@@ -1,0 +1,67 @@
+// A GPU virtual address space with the buffers that are mapped into it: what amdgpu calls a VM.
+//
+// A drm file has one; KFD's ACQUIRE_VM takes it over, after which both sides map into it.
+#pragma once
+
+#include "bo.hpp"
+
+#include <memory/address_space.hpp>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+
+namespace emu::kernel {
+
+class Vm {
+public:
+  Vm() = default;
+  Vm(const Vm&) = delete;
+  Vm& operator=(const Vm&) = delete;
+
+  // Maps [bo_offset, bo_offset + size) of `bo` at `va`. The mapping holds the buffer. EINVAL: outside the
+  // buffer or unaligned or beyond the address space; EINVAL too where part of the range is mapped already, as
+  // amdgpu_vm_bo_map.
+  int map(std::shared_ptr<BufferObject> bo, std::uint64_t bo_offset, std::uint64_t va, std::uint64_t size,
+          memory::Permissions permissions);
+
+  // Unmaps the mapping of `bo` that starts at `va` exactly. ENOENT where there is none.
+  int unmap(const BufferObject& bo, std::uint64_t va);
+
+  // Unmaps whatever is in the range, splitting mappings that reach beyond it (AMDGPU_VA_OP_CLEAR, the first
+  // half of REPLACE).
+  int clear(std::uint64_t va, std::uint64_t size);
+
+  // Unmaps every mapping of `bo` (its last handle in this file went).
+  void drop(const BufferObject& bo);
+
+  memory::AddressSpace& space() { return space_; }
+
+  // Set by KFD's ACQUIRE_VM; a VM is acquired once in its life.
+  std::atomic<bool> acquired_by_kfd{false};
+
+private:
+  struct Mapping {
+    std::uint64_t end = 0;
+    std::shared_ptr<BufferObject> bo;
+    std::uint64_t bo_offset = 0;
+    memory::Permissions permissions;
+  };
+  void clear_locked(std::uint64_t va, std::uint64_t end);
+
+  std::mutex mutex_;
+  std::map<std::uint64_t, Mapping> mappings_; // by first address
+  memory::AddressSpace space_;
+};
+
+// What a drm file is to KFD.
+class VmOwner {
+public:
+  virtual ~VmOwner() = default;
+  virtual const std::shared_ptr<Vm>& vm() = 0;
+  // The File to allow mmap() to (BufferObject::allow_mmap).
+  virtual const File* file() const = 0;
+};
+
+} // namespace emu::kernel
