@@ -1,0 +1,35 @@
+// The workgroup as its waves see it: LDS, global memory and the place where a fault is kept. Handlers reach
+// it through Wave::group.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <isa/execute.hpp>
+
+#include "wave.hpp"
+
+namespace emu::isa {
+
+// LDS of a workgroup at most; SRDs and apertures see addresses below the allocated size only.
+inline constexpr std::uint32_t lds_limit = 65536;
+
+struct Group {
+  explicit Group(const memory::AddressSpace& space) : memory(space) {}
+
+  memory::Translator memory;
+  std::unique_ptr<std::byte[]> lds; // lds_limit bytes
+  std::uint32_t lds_size = 0;       // allocated by the dispatch
+  std::uint64_t shared_aperture = 0;
+  std::uint64_t private_aperture = 0;
+  Fault fault;
+
+  // Records the first fault of the workgroup and stops the wave.
+  void raise(Wave& wave, FaultKind kind, const char* reason);
+  void raise_page_fault(Wave& wave, const memory::PageFault& page);
+  void raise_violation(Wave& wave, std::uint64_t address, const char* reason);
+};
+
+} // namespace emu::isa

@@ -1,0 +1,140 @@
+// Executes compute workgroups of gfx10.3 (gfx1030, RDNA2) machine code, one workgroup at a time on the
+// calling thread.
+//
+// What the GPU layer does: one CodeCache and one or more WorkgroupExecution objects per worker thread. A
+// workgroup is start()ed, then run() until it is finished or faulted. run() returns `yielded` once its
+// instruction budget is spent or nothing in the workgroup can go on without the outside world (s_sleep), so
+// that a thread may interleave several workgroups: one that spins on memory never starves those which it
+// waits for, as long as every unfinished workgroup gets run() again and again.
+//
+// Nothing here is thread-safe by itself; different threads use different objects. Guest memory is shared:
+// aligned accesses of 1, 2, 4 and 8 bytes are single host accesses and atomics are host atomics, so CPU
+// threads and other workers may touch the same bytes.
+//
+// Sources: "RDNA 2" Instruction Set Architecture manual; AMDGPU usage manual of LLVM for the register set-up.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <memory/address_space.hpp>
+
+namespace emu::isa {
+
+// What all workgroups of a dispatch have in common. Register values are as COMPUTE_* registers hold them.
+struct DispatchState {
+  std::uint64_t code = 0;      // GPU address of the first instruction (COMPUTE_PGM_LO/HI << 8)
+  std::uint32_t pgm_rsrc1 = 0; // COMPUTE_PGM_RSRC1
+  std::uint32_t pgm_rsrc2 = 0; // COMPUTE_PGM_RSRC2; USER_SGPR, *_EN, LDS_SIZE and TIDIG_COMP_CNT rule
+  std::uint32_t pgm_rsrc3 = 0; // COMPUTE_PGM_RSRC3
+  std::array<std::uint32_t, 32> user_data{}; // COMPUTE_USER_DATA_n
+  bool wave32 = true;                        // COMPUTE_DISPATCH_INITIATOR.CS_W32_EN
+  std::array<std::uint32_t, 3>
+      group_size{};                    // threads of a full workgroup (COMPUTE_NUM_THREAD_*.NUM_THREAD_FULL)
+  std::uint32_t scratch_wave_size = 0; // bytes of scratch a wave has (COMPUTE_TMPRING_SIZE.WAVESIZE in bytes)
+  std::uint64_t shared_aperture = 1ull << 48; // first address of the flat LDS aperture, 4 GiB (SH_MEM_BASES)
+  std::uint64_t private_aperture = 2ull
+                                   << 48; // first address of the flat scratch aperture, 4 GiB (SH_MEM_BASES)
+};
+
+// What one workgroup of a dispatch has of its own.
+struct WorkgroupPosition {
+  std::array<std::uint32_t, 3> id{}; // workgroup id, as the TGID SGPRs show it
+  std::array<std::uint32_t, 3>
+      size{}; // threads of this workgroup: group_size, or less at the grid's far edges
+  std::uint64_t scratch_offset =
+      0; // SCRATCH_EN SGPR of the first wave; each further wave adds scratch_wave_size
+};
+
+enum class FaultKind : std::uint8_t {
+  none,
+  page_fault,          // a memory access outside of the page tables or against a page's permissions
+  illegal_instruction, // not an instruction, or one that this device refuses in a compute wave
+  memory_violation,    // LDS out of an aperture, misaligned atomic, flat access to the hole between the
+                       // apertures
+  trap,                // s_trap without a trap handler
+  aborted,             // request_stop() was seen
+};
+
+// Why a workgroup ended early. `pc` is the address of the instruction at fault, `wave` the wave in its
+// workgroup.
+struct Fault {
+  FaultKind kind = FaultKind::none;
+  std::uint64_t pc = 0;
+  std::uint32_t wave = 0;
+  memory::PageFault page{};              // page_fault: what was accessed
+  std::uint64_t address = 0;             // memory_violation: the address (or LDS offset)
+  std::array<std::uint32_t, 4> dwords{}; // the words at pc, as far as they can be read
+  std::uint32_t trap_id = 0;             // trap: s_trap's immediate
+  const char* mnemonic = "";             // the instruction at pc, "" where it does not decode
+  const char* reason = "";               // a phrase for the log, never null
+
+  std::string describe() const; // one line: all of the above in words
+};
+
+enum class Progress : std::uint8_t {
+  yielded,  // call run() again
+  finished, // all waves ended
+  faulted,  // fault() says why; the workgroup is dead
+};
+
+// Decoded instructions by code address. One per thread and address space. Code is compared with memory again
+// whenever a workgroup first enters one of its pages, so that rewritten code is seen by the next workgroup.
+class CodeCache {
+public:
+  explicit CodeCache(const memory::AddressSpace& space);
+  ~CodeCache();
+  CodeCache(const CodeCache&) = delete;
+  CodeCache& operator=(const CodeCache&) = delete;
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+private:
+  std::unique_ptr<Impl> impl_;
+};
+
+// One workgroup's waves, LDS and progress. Keeps its memory from one workgroup to the next: reuse the object.
+class WorkgroupExecution {
+public:
+  explicit WorkgroupExecution(CodeCache& code);
+  ~WorkgroupExecution();
+  WorkgroupExecution(const WorkgroupExecution&) = delete;
+  WorkgroupExecution& operator=(const WorkgroupExecution&) = delete;
+
+  // Sets up the waves of a workgroup: SGPRs (user data, then workgroup ids, size and scratch offset as RSRC2
+  // enables them), VGPR 0..2 (local ids), EXEC, MODE, M0, LDS. Both arguments are copied. Whatever ran before
+  // is forgotten.
+  void start(const DispatchState& dispatch, const WorkgroupPosition& position);
+
+  // Runs waves round-robin for about `instruction_budget` instructions in all.
+  Progress run(std::uint64_t instruction_budget);
+
+  // Good after run() returned `faulted`.
+  const Fault& fault() const;
+
+  // Instructions executed since start(), all waves.
+  std::uint64_t instructions() const;
+
+  // A flag that ends the workgroup with FaultKind::aborted soon after it becomes true (watchdog, process
+  // exit); looked at between time slices. May be null. Kept across start().
+  void set_stop_flag(const std::atomic<bool>* stop);
+
+  struct Impl;
+
+private:
+  std::unique_ptr<Impl> impl_;
+};
+
+// start() and run() to the end, for callers that have one workgroup at a time and no one to wait for.
+Fault execute_workgroup(WorkgroupExecution& execution, const DispatchState& dispatch,
+                        const WorkgroupPosition& position);
+
+// The size in bytes of the LDS that COMPUTE_PGM_RSRC2.LDS_SIZE asks for, and the VGPR count of RSRC1.VGPRS.
+std::uint32_t lds_bytes(std::uint32_t pgm_rsrc2);
+std::uint32_t vgpr_count(std::uint32_t pgm_rsrc1, bool wave32);
+
+} // namespace emu::isa
