@@ -1,0 +1,136 @@
+// The engines of the emulated GPU: user queues (AQL, PM4 compute, SDMA) as KFD makes them, and the kernel's
+// own rings (graphics, compute, DMA) as amdgpu command submissions use them.
+//
+// One Gpu per process. The kernel side creates queues and hands over submissions; it hears of interrupts and
+// faults through Callbacks. Everything here is thread-safe. No engine thread exists before the first queue or
+// submission.
+//
+// User queues are served by one thread, the command processor. It never blocks on behalf of a queue: a
+// barrier or WAIT_REG_MEM that is not satisfied leaves that queue where it is and serves the others. Waves
+// run on a pool of threads that all queues and submissions share, a bounded slice at a time.
+#pragma once
+
+#include <gpu/types.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace emu::gpu {
+
+enum class QueueType : std::uint8_t { aql, pm4_compute, sdma };
+
+// A user queue, as KFD's CREATE_QUEUE describes it. All addresses are GPU addresses in `space`.
+struct QueueDescription {
+  QueueType type = QueueType::aql;
+  std::shared_ptr<const memory::AddressSpace> space;
+  Apertures apertures;
+
+  GpuAddress ring = 0;
+  std::uint64_t ring_size = 0; // bytes, a power of two
+  // rptr: AQL: counted in packets, 64 bits, at amd_queue_t + 0x80; PM4: dwords, 32 bits; SDMA: bytes, 64
+  // bits. wptr: same units. The engine reads wptr when the doorbell changes and writes rptr as it consumes
+  // packets.
+  GpuAddress rptr = 0;
+  GpuAddress wptr = 0;
+
+  // The queue's 8 bytes in the doorbell page: an alias that the kernel side keeps mapped and readable for as
+  // long as the queue lives. What the program sees of the same page is made known with watch_doorbells().
+  const std::uint64_t* doorbell = nullptr;
+
+  std::uint32_t priority = 7;         // KFD's 0..15
+  std::uint32_t percentage = 100;     // 0: the queue is not scheduled
+  std::vector<std::uint32_t> cu_mask; // accepted; occupancy is not modelled
+
+  GpuAddress eop = 0;
+  std::uint64_t eop_size = 0;
+  GpuAddress ctx_save = 0;
+  std::uint64_t ctx_save_size = 0;
+
+  GpuAddress trap_handler = 0; // TBA, TMA: 0 where the process has set none
+  GpuAddress trap_memory = 0;
+};
+
+// What KFD's UPDATE_QUEUE changes. A ring_size, ring or percentage of 0 stops the queue until the next
+// update.
+struct QueueUpdate {
+  GpuAddress ring = 0;
+  std::uint64_t ring_size = 0;
+  std::uint32_t priority = 7;
+  std::uint32_t percentage = 100;
+};
+
+// Both are called on engine threads, without any lock of the Gpu's held; they may call into the Gpu except
+// for destroy_queue() on the queue that is reported.
+struct Callbacks {
+  std::function<void(const Interrupt&)> interrupt;
+  // A user queue met a fault. It stays stopped until it is destroyed. Submissions report through submit()
+  // instead.
+  std::function<void(const Fault&)> fault;
+};
+
+enum class Ring : std::uint8_t { graphics, compute, dma };
+
+// AMDGPU_IB_FLAG_* of one indirect buffer travel unchanged in `flags`.
+struct IndirectBuffer {
+  GpuAddress va = 0;
+  std::uint32_t dwords = 0;
+  std::uint32_t flags = 0;
+};
+
+struct Submission {
+  Ring ring = Ring::compute;
+  std::shared_ptr<const memory::AddressSpace> space;
+  Apertures apertures;
+  std::span<const IndirectBuffer> ibs;
+};
+
+class Gpu {
+public:
+  explicit Gpu(Callbacks callbacks);
+  Gpu(const Gpu&) = delete;
+  Gpu& operator=(const Gpu&) = delete;
+  ~Gpu(); // destroys all queues; joins all threads. Submissions must have returned.
+
+  // The description has been checked by the caller; ids count up from 0 and the lowest free one is taken.
+  QueueId create_queue(const QueueDescription& description);
+  // Both false where there is no such queue.
+  bool update_queue(QueueId id, const QueueUpdate& update);
+  bool set_cu_mask(QueueId id, std::vector<std::uint32_t> cu_mask);
+  // Returns when no engine will touch the queue's memory again: a running kernel is killed at its next slice.
+  bool destroy_queue(QueueId id);
+  // The trap handler of a process, for the queues that exist and those to come (KFD's SET_TRAP_HANDLER).
+  void set_trap_handler(GpuAddress trap_handler, GpuAddress trap_memory);
+
+  // [base, base + size) is a CPU mapping, made by the program, of memory that holds queues' doorbells; base
+  // and size are multiples of 4096 and the mapping is readable and writable. While all queues are idle it is
+  // made read-only, so that the first store to it wakes the command processor (through SIGSEGV; see
+  // segv.hpp). Call forget_doorbells() before the mapping goes; it is left writable. A process without
+  // watched doorbells has its queues polled.
+  void watch_doorbells(void* base, std::size_t size);
+  void forget_doorbells(void* base, std::size_t size);
+
+  // Looks at all queues now, as if a doorbell had been rung: for a kernel side that writes a wptr itself.
+  void kick();
+
+  // Stops every user queue at a packet or slice boundary and lets them go on again: for KFD's eviction, and
+  // for process exit. Calls nest. suspend() returns when no engine thread serves a user queue.
+  void suspend();
+  void resume();
+
+  // Executes one command submission on the calling thread (waves on the pool too) and returns when everything
+  // that it asked for has happened, RELEASE_MEM writes and SDMA fences included. Submissions of different
+  // threads run side by side; the caller keeps the order within a (context, ring). Setting `stop` ends it
+  // early with FaultKind::stopped.
+  std::optional<Fault> submit(const Submission& submission, const std::atomic<bool>& stop);
+
+private:
+  struct Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+} // namespace emu::gpu
