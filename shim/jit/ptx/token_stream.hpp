@@ -1,0 +1,85 @@
+// Tokens to take one by one, and constant expressions made of them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lexer.hpp"
+
+namespace shim::jit::ptx {
+
+// The value of a constant expression.
+struct Constant {
+  bool is_real = false;
+  bool is_unsigned = false;
+  std::uint8_t real_bits = 0; // 32 or 64: written as a bit pattern of that width
+  std::int64_t integer = 0;
+  double real = 0;
+
+  double as_real() const {
+    return is_real       ? real
+           : is_unsigned ? static_cast<double>(static_cast<std::uint64_t>(integer))
+                         : static_cast<double>(integer);
+  }
+};
+
+class TokenStream {
+public:
+  explicit TokenStream(std::string_view source) : tokens_(tokenize(source)) {}
+
+  const Token& peek(std::size_t ahead = 0) const {
+    return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+  }
+  const Token& take() { return at_ + 1 < tokens_.size() ? tokens_[at_++] : tokens_[at_]; }
+  unsigned line() const { return peek().line; }
+  bool at_end() const { return peek().kind == Token::Kind::end; }
+
+  bool at(std::string_view punctuation) const {
+    return peek().kind == Token::Kind::punctuation && peek().text == punctuation;
+  }
+  bool accept(std::string_view punctuation) {
+    const bool found = at(punctuation);
+    if (found)
+      take();
+    return found;
+  }
+  void expect(std::string_view punctuation);
+
+  bool at_directive() const { return peek().kind == Token::Kind::directive; }
+  bool at_directive(std::string_view name) const { return at_directive() && peek().text == name; }
+  bool accept_directive(std::string_view name) {
+    const bool found = at_directive(name);
+    if (found)
+      take();
+    return found;
+  }
+
+  bool at_identifier() const { return peek().kind == Token::Kind::identifier; }
+  std::string_view expect_identifier();
+
+  // A whole constant expression, by C's precedence.
+  Constant constant();
+  std::int64_t integer();
+  // 0 <= value <= limit
+  std::uint64_t count(std::uint64_t limit = ~0ull >> 1);
+  // One literal; nullopt where the next token is none.
+  std::optional<Constant> literal();
+
+  void skip_line(unsigned line);
+  void skip_braces();
+
+  [[noreturn]] void unexpected(std::string_view wanted) const;
+
+private:
+  Constant unary();
+  Constant binary(int least);
+  Constant apply(std::string_view op, Constant a, Constant b, unsigned line) const;
+
+  std::vector<Token> tokens_;
+  std::size_t at_ = 0;
+};
+
+} // namespace shim::jit::ptx
