@@ -1,0 +1,103 @@
+// One AQL queue with what a stream of packets needs beside it: a ring of kernel arguments, a count of
+// completed packets, and references to the markers that packets in flight name.
+//
+// Every packet has the barrier bit, so that packets complete in order. Dispatches and waits decrement one
+// signal, whose distance from its start says how many of them are done; recorded markers complete their own
+// signal instead. Not thread-safe: a Stream holds its lock. Made once and handed from stream to stream, since
+// queues are slow to make.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <core/marker.hpp>
+#include <kfd/device.hpp>
+
+namespace shim::core {
+
+// What an AQL dispatch packet says. Sizes in work-items and bytes.
+struct Dispatch {
+  std::uint64_t kernel_object = 0; // GPU address of the kernel descriptor
+  std::uint32_t grid[3] = {1, 1, 1};
+  std::uint16_t group[3] = {1, 1, 1};
+  std::uint32_t group_segment = 0;
+  std::uint32_t private_segment = 0;
+  std::uint32_t kernarg_bytes = 0;
+};
+
+class Channel {
+public:
+  static Result<std::unique_ptr<Channel>> create(kfd::Device& device, MarkerPool& markers,
+                                                 kfd::QueuePriority priority);
+  ~Channel() = default;
+
+  static constexpr std::uint32_t max_kernarg_bytes = 32768;
+
+  // Makes room for `packets` and `kernarg_bytes`; may block, with `lock` released meanwhile, until earlier
+  // work is done.
+  Result<void> reserve(std::unique_lock<std::mutex>& lock, std::uint32_t packets,
+                       std::uint32_t kernarg_bytes);
+
+  // The following need room that reserve() made under the same hold of the lock.
+  // Memory for a dispatch's arguments: 64-byte aligned, alive until that dispatch is done.
+  void* kernargs(std::uint32_t bytes);
+  void dispatch(const Dispatch& dispatch, const void* kernargs);
+  // `marker` completes, with timestamps, when everything before it has.
+  void record(MarkerRef marker);
+  // Nothing after it starts before `marker` is done.
+  void wait(MarkerRef marker);
+
+  // Has everything been done?
+  bool idle() const { return tail_ ? tail_->done() : done() == counted_; }
+  // Spins a few microseconds for the point that the channel has reached now.
+  struct Point {
+    std::uint64_t count = 0;
+    MarkerRef marker;
+  };
+  Point point() const { return {counted_, tail_}; }
+  Result<bool> reached(const Point& point) const;
+
+  std::uint32_t queue_id() const { return queue_->id(); }
+  kfd::QueuePriority priority() const { return priority_; }
+  // Drops references to markers of packets that are done.
+  void reap();
+
+private:
+  Channel() = default;
+  struct Slot {
+    std::uint64_t count = 0;       // done when this many counted packets are ...
+    std::uint64_t kernarg_end = 0; // ... and then arguments up to here are free
+    MarkerRef marker;
+    bool recorded = false; // done when `marker` is
+  };
+
+  static constexpr std::int64_t start_value = std::int64_t{1} << 62;
+  static constexpr std::uint32_t ring_packets = 1024;
+  static constexpr std::uint64_t kernarg_ring_bytes = 256 * 1024;
+
+  std::uint64_t done() const { return static_cast<std::uint64_t>(start_value - progress_.value()); }
+  Slot& slot(std::uint64_t index) { return slots_[index % ring_packets]; }
+  bool fits(std::uint32_t packets, std::uint32_t kernarg_bytes) const;
+  Result<void> checkpoint_if_due();
+  MarkerRef oldest_recorded();
+  Slot& begin_slot(std::uint64_t index, std::uint64_t count);
+
+  MarkerPool* markers_ = nullptr;
+  std::unique_ptr<kfd::Queue> queue_;
+  kfd::QueuePriority priority_ = kfd::QueuePriority::normal;
+  kfd::Buffer kernarg_ring_;
+  kfd::Signal progress_;
+  std::vector<Slot> slots_;
+  std::uint64_t next_ = 0;         // packets written
+  std::uint64_t reaped_ = 0;       // packets known to be done
+  std::uint64_t counted_ = 0;      // packets that decrement progress_
+  std::uint64_t kernarg_head_ = 0; // bytes, monotonic
+  std::uint64_t kernarg_tail_ = 0;
+  std::uint64_t checkpoint_packet_ = 0; // where the last interrupting marker is
+  std::uint64_t checkpoint_kernarg_ = 0;
+  MarkerRef tail_; // the last packet's marker, where that packet was recorded
+};
+
+} // namespace shim::core

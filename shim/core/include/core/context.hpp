@@ -1,0 +1,135 @@
+// CUDA contexts, and which one is current to which thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include <core/event.hpp>
+#include <core/handle.hpp>
+#include <core/stream.hpp>
+#include <util/error.hpp>
+
+namespace shim::core {
+
+class Device;
+class HostFunctions;
+class Module;
+class Staging;
+
+// Something that holds on to the context's GPU work from outside (external semaphores): told before the
+// context's queues go, so that peers in other processes are released.
+class ContextObserver {
+public:
+  virtual ~ContextObserver() = default;
+  virtual void context_going(Context& context) = 0;
+};
+
+// Owns everything that was made in it. Thread-safe, except for destruction.
+class Context {
+public:
+  static constexpr HandleKind handle_kind = HandleKind::context;
+
+  static Result<std::unique_ptr<Context>> create(Device& device, unsigned flags, bool primary);
+  // Waits for the work that still runs, except where the GPU has faulted, and frees everything.
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  Device& device() const { return device_; }
+  unsigned flags() const { return flags_; }
+  bool primary() const { return primary_; }
+  // The error that the context cannot recover from, once it has one.
+  Result<void> status() const;
+
+  // --- streams ---
+  Result<Stream*> create_stream(unsigned flags, int priority);
+  // Returns at once; what the stream has left to do is still done.
+  void destroy_stream(Stream* stream);
+  Stream& legacy_stream() { return *legacy_; }
+  // The calling thread's.
+  Result<Stream*> per_thread_stream();
+  // Gives up the per-thread stream of a thread that ends.
+  void drop_thread_stream(std::uint64_t thread);
+  // Calls `visit(Stream&)` for every stream that the legacy one is ordered with; stops at the first error.
+  template <class Visit>
+  Result<void> for_each_blocking(Visit&& visit) {
+    if (blocking_count_.load(std::memory_order_acquire) == 0)
+      return {};
+    std::lock_guard lock(mutex_);
+    for (const std::unique_ptr<Stream>& stream : streams_)
+      if (stream->blocking())
+        if (Result<void> result = visit(*stream); !result)
+          return result;
+    return {};
+  }
+  // Waits for all work in all streams.
+  Result<void> synchronize();
+  Result<std::unique_ptr<Channel>> acquire_channel(int priority);
+  void release_channel(std::unique_ptr<Channel> channel);
+  Result<MarkerRef> acquire_marker(kfd::SignalKind kind);
+
+  // --- what else lives in it ---
+  Result<Event*> create_event(unsigned flags);
+  void destroy_event(Event* event);
+  Module* add_module(std::unique_ptr<Module> module);
+  void destroy_module(Module* module);
+  Staging& staging() { return *staging_; }
+  HostFunctions& host_functions() { return *host_functions_; }
+  void add_observer(ContextObserver* observer);
+  void remove_observer(ContextObserver* observer);
+
+  // --- settings ---
+  Result<std::size_t> limit(CUlimit which) const;
+  Result<void> set_limit(CUlimit which, std::size_t value);
+  std::atomic<CUfunc_cache> cache_config = CU_FUNC_CACHE_PREFER_NONE;
+  std::atomic<CUsharedconfig> shared_config = CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE;
+  // Bytes that kernels with a stack of unknown depth are given for each thread.
+  std::size_t stack_limit() const { return stack_limit_.load(std::memory_order_relaxed); }
+
+  std::uint64_t handle = 0;
+  std::atomic<int> attach_count = 1; // cuCtxAttach, cuCtxDetach
+
+private:
+  Context(Device& device, unsigned flags, bool primary);
+  void reap_retired_locked();
+
+  Device& device_;
+  const unsigned flags_;
+  const bool primary_;
+  std::unique_ptr<Stream> legacy_;
+  std::mutex mutex_;                             // over the lists
+  std::vector<std::unique_ptr<Stream>> streams_; // alive and retired ones, legacy excepted
+  std::unordered_set<Stream*> retired_;          // destroyed by the application, with work left
+  std::unordered_map<std::uint64_t, Stream*> thread_streams_;
+  std::atomic<int> blocking_count_ = 0;
+  std::unordered_map<Event*, std::unique_ptr<Event>> events_;
+  std::unordered_map<Module*, std::unique_ptr<Module>> modules_;
+  std::vector<ContextObserver*> observers_;
+  std::unique_ptr<Staging> staging_;
+  std::unique_ptr<HostFunctions> host_functions_;
+  std::atomic<std::size_t> stack_limit_ = 1024;
+  std::atomic<std::size_t> printf_limit_ = 1 << 20;
+  std::atomic<std::size_t> heap_limit_ = 8 << 20;
+};
+
+// --- the calling thread's stack of current contexts ---
+
+// CUDA_ERROR_INVALID_CONTEXT where there is none, CUDA_ERROR_CONTEXT_IS_DESTROYED where it went, or its
+// sticky error.
+Result<Context*> current_context();
+// The same without looking at its sticky error.
+Result<Context*> current_context_even_if_faulted();
+// The handle on top, 0 where there is none; not checked.
+std::uint64_t current_handle();
+void push_current(std::uint64_t handle);
+// CUDA_ERROR_INVALID_CONTEXT where the stack is empty.
+Result<std::uint64_t> pop_current();
+// Replaces the top; 0 removes it.
+void set_current(std::uint64_t handle);
+
+} // namespace shim::core

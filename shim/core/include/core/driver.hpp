@@ -1,0 +1,63 @@
+// The driver root: the one global. Everything that the process has of CUDA hangs from it.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include <core/context.hpp>
+#include <core/device.hpp>
+#include <core/handle.hpp>
+#include <core/memory.hpp>
+#include <kfd/device.hpp>
+#include <util/error.hpp>
+
+namespace shim::core {
+
+// Thread-safe.
+class Driver {
+public:
+  // cuInit: opens KFD and lists the devices. Once; later calls return what the first one did, unless it
+  // failed.
+  Result<void> initialise();
+  // CUDA_ERROR_NOT_INITIALIZED before initialise() and in a forked child, CUDA_ERROR_DEINITIALIZED at exit.
+  CUresult state() const { return state_.load(std::memory_order_acquire); }
+
+  int device_count() const { return static_cast<int>(devices_.size()); }
+  // CUDA_ERROR_INVALID_DEVICE where there is no such ordinal.
+  Result<Device*> device(int ordinal) const;
+  const std::vector<std::unique_ptr<Device>>& devices() const { return devices_; }
+
+  HandleTable& handles() { return handles_; }
+  AllocationTable& allocations() { return allocations_; }
+
+  Result<Context*> create_context(Device& device, unsigned flags);
+  void destroy_context(Context* context);
+
+  // At exit: destroys the contexts, so that nobody outside waits for us.
+  void tear_down();
+
+private:
+  Result<void> initialise_locked();
+  void forked();
+
+  std::atomic<CUresult> state_ = CUDA_ERROR_NOT_INITIALIZED;
+  std::mutex mutex_;
+  std::unique_ptr<kfd::Process> process_;
+  HandleTable handles_;
+  AllocationTable allocations_;
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::unordered_map<Context*, std::unique_ptr<Context>> contexts_; // not the primary ones
+};
+
+Driver& driver();
+
+// The object behind an application's handle, or nullptr.
+template <class T>
+T* find(const void* handle) {
+  return static_cast<T*>(driver().handles().find(T::handle_kind, reinterpret_cast<std::uint64_t>(handle)));
+}
+
+} // namespace shim::core

@@ -1,0 +1,103 @@
+// What the process's addresses mean to the GPU: every allocation, registration and mapping, by address.
+//
+// Addresses are unified: the GPU and the CPU use the same ones, so one table serves device and host pointers.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <vector>
+
+#include <core/handle.hpp>
+#include <kfd/buffer.hpp>
+#include <util/error.hpp>
+
+namespace shim::core {
+
+using util::Result;
+
+class Context;
+
+enum class AllocationKind : std::uint8_t {
+  device,     // cuMemAlloc*
+  host,       // cuMemAllocHost, cuMemHostAlloc
+  registered, // cuMemHostRegister
+  managed,    // cuMemAllocManaged
+  module,     // a module's variable
+  mapped,     // cuExternalMemoryGetMappedBuffer
+};
+
+struct Allocation {
+  AllocationKind kind = AllocationKind::device;
+  Context* context = nullptr;
+  std::uint64_t base = 0; // what the application was given
+  std::uint64_t size = 0; // bytes, as it was asked for
+  unsigned flags = 0;     // of cuMemHostAlloc, cuMemHostRegister, cuMemAllocManaged
+  std::uint64_t id = 0;   // CU_POINTER_ATTRIBUTE_BUFFER_ID: unique in the process
+  bool sync_memops = false;
+  kfd::Buffer buffer;
+  // What must live as long as the allocation, where that is not `buffer` (a shared mapping, a module's
+  // memory).
+  std::shared_ptr<void> owner;
+
+  std::uint64_t end() const { return base + size; }
+  bool is_host() const { return kind == AllocationKind::host || kind == AllocationKind::registered; }
+};
+
+// A copy of the facts, safe to look at after the allocation went.
+struct AllocationView {
+  AllocationKind kind;
+  Context* context;
+  std::uint64_t base, size;
+  unsigned flags;
+  std::uint64_t id;
+  bool sync_memops;
+  bool is_host() const { return kind == AllocationKind::host || kind == AllocationKind::registered; }
+  bool contains(std::uint64_t address, std::uint64_t bytes) const {
+    return address >= base && address - base <= size && bytes <= size - (address - base);
+  }
+};
+
+// Thread-safe.
+class AllocationTable {
+public:
+  // CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED where it overlaps another one.
+  Result<AllocationView> insert(std::unique_ptr<Allocation> allocation);
+  // The allocation that holds this address.
+  std::optional<AllocationView> find(std::uint64_t address) const;
+  // Does any allocation touch [address, address + size)?
+  bool overlaps(std::uint64_t address, std::uint64_t size) const;
+  // Takes out the allocation that begins at exactly this address; null where there is none.
+  std::unique_ptr<Allocation> remove(std::uint64_t base);
+  // Takes out all of a context's.
+  std::vector<std::unique_ptr<Allocation>> remove_all(const Context& context);
+  bool set_sync_memops(std::uint64_t address, bool on);
+  std::size_t size() const;
+
+private:
+  mutable std::shared_mutex mutex_;
+  std::map<std::uint64_t, std::unique_ptr<Allocation>> by_base_;
+  std::uint64_t next_id_ = 1;
+};
+
+struct PitchedAllocation {
+  std::uint64_t address;
+  std::uint64_t pitch; // bytes
+};
+
+// All of these belong to `context`, and are freed with it. Sizes in bytes; 0 gives CUDA_ERROR_INVALID_VALUE.
+Result<std::uint64_t> allocate_device(Context& context, std::uint64_t size);
+Result<PitchedAllocation> allocate_pitched(Context& context, std::uint64_t width, std::uint64_t height,
+                                           unsigned element_size);
+Result<std::uint64_t> allocate_managed(Context& context, std::uint64_t size, unsigned flags);
+// cuMemFree: waits for the context's work. CUDA_ERROR_INVALID_VALUE unless `address` is what an allocation
+// function (or cuExternalMemoryGetMappedBuffer) returned.
+Result<void> free_device(std::uint64_t address);
+Result<void*> allocate_host(Context& context, std::uint64_t size, unsigned flags);
+Result<void> free_host(void* pointer);
+Result<void> register_host(Context& context, void* pointer, std::uint64_t size, unsigned flags);
+Result<void> unregister_host(void* pointer);
+
+} // namespace shim::core
