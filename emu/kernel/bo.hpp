@@ -27,6 +27,8 @@ enum Domain : std::uint32_t {
   domain_doorbell = 0x40,
 };
 
+inline constexpr std::uint64_t gem_create_no_cpu_access = 1 << 1; // AMDGPU_GEM_CREATE_NO_CPU_ACCESS
+
 // The metadata page, shared by all processes that hold the buffer.
 struct BufferMetadata {
   static constexpr std::uint64_t magic_value = 0x31306f62'75706761ull;
@@ -79,13 +81,14 @@ public:
   // The shared page; of a userptr a private one.
   BufferMetadata& meta() const { return *meta_; }
 
-  // A new dma-buf descriptor. `flags`: O_CLOEXEC, O_RDWR as DRM_CLOEXEC, DRM_RDWR. EINVAL for a userptr.
+  // A new dma-buf descriptor. `flags`: O_CLOEXEC, O_RDWR as DRM_CLOEXEC, DRM_RDWR. EPERM for a userptr.
   int export_fd(int flags);
 
   // Where mmap() of a render node finds this buffer (drm_vma_offset). Only files that were allowed may.
   std::uint64_t mmap_offset() const { return mmap_offset_; }
   void allow_mmap(const File* file);
   void revoke_mmap(const File* file);
+  bool mmap_allowed(const File* file);
 
   // dma-buf's or a drm file's mmap: the address or a negative errno. `offset` is into the buffer.
   long map_to_user(void* address, std::size_t length, int protection, int flags, std::uint64_t offset);
@@ -140,6 +143,8 @@ struct MemoryUsage {
 MemoryUsage& own_usage();
 void move_own_usage(
     MemoryUsage& shared); // carries the counts so far over; `shared` outlives the process's use
+// The GTT domain's size: half of the machine's memory, as ttm_tt_pages_limit.
+std::uint64_t gtt_size();
 // Answered by the DRM side, over all processes of the machine.
 std::uint64_t total_vram_usage();
 std::uint64_t total_gtt_usage();

@@ -12,7 +12,7 @@ inline constexpr std::uint32_t subsystem_vendor_id = 0x1002;
 inline constexpr std::uint32_t subsystem_device_id = 0x0e3a;
 inline constexpr std::uint32_t pci_class = 0x030000;
 inline constexpr const char* marketing_name = "AMD Radeon RX 6800 XT";
-inline constexpr const char* chip_name = "navi21"; // nodes/N/name
+inline constexpr const char* chip_name = "sienna_cichlid"; // nodes/N/name: navi21's code name
 
 inline constexpr std::uint32_t pci_domain = 0;
 inline constexpr std::uint32_t pci_bus = 3;
@@ -64,9 +64,9 @@ inline constexpr std::uint64_t va_end = 0x0000800000000000; // GPU virtual addre
 
 // Queues.
 inline constexpr unsigned mec_pipes = 4;
-inline constexpr unsigned queues_per_pipe = 8;
-inline constexpr unsigned cp_queues = 24; // what KFD owns of the 32: the first pipe queues go to amdgpu
-inline constexpr unsigned sdma_engines = 4;
+inline constexpr unsigned queues_per_pipe = 4;
+inline constexpr unsigned cp_queues = 8; // what KFD owns of the first MEC's 16; the others are amdgpu's own
+inline constexpr unsigned sdma_engines = 4; // two of them for KFD's XGMI queues
 inline constexpr unsigned sdma_queues_per_engine = 8;
 inline constexpr unsigned gws_count = 64;
 

@@ -36,9 +36,6 @@ public:
   // SEEK_END's answer where the file has one of its own (a dma-buf's size), else -1: the underlying file
   // decides.
   virtual off64_t seek_end() const { return -1; }
-
-  // Asked by mmap(): does the underlying descriptor's own mmap serve (a dma-buf), instead of File::mmap?
-  virtual bool maps_itself() const { return false; }
 };
 
 namespace fd_table {

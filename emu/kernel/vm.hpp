@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 namespace emu::kernel {
 
@@ -35,6 +36,14 @@ public:
 
   // Unmaps every mapping of `bo` (its last handle in this file went).
   void drop(const BufferObject& bo);
+
+  // The mapping that holds `va`.
+  struct Found {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    std::shared_ptr<BufferObject> bo;
+  };
+  std::optional<Found> find(std::uint64_t va);
 
   memory::AddressSpace& space() { return space_; }
 
