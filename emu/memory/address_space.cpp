@@ -7,6 +7,7 @@
 namespace emu::memory {
 
 bool AddressSpace::is_free(GpuAddress va, std::uint64_t size) const {
+  va = table_address(va);
   std::shared_lock lock(mutex_);
   auto after = ranges_.lower_bound(va + size);
   return after == ranges_.begin() || std::prev(after)->second.end <= va;
@@ -14,6 +15,7 @@ bool AddressSpace::is_free(GpuAddress va, std::uint64_t size) const {
 
 bool AddressSpace::map(GpuAddress va, std::uint64_t size, std::byte* host, Permissions permissions) {
   assert(va % page_size == 0 && size % page_size == 0 && size > 0);
+  va = table_address(va);
   std::unique_lock lock(mutex_);
   auto after = ranges_.lower_bound(va + size);
   if (after != ranges_.begin() && std::prev(after)->second.end > va)
@@ -24,6 +26,7 @@ bool AddressSpace::map(GpuAddress va, std::uint64_t size, std::byte* host, Permi
 }
 
 void AddressSpace::unmap(GpuAddress va, std::uint64_t size) {
+  va = table_address(va);
   const GpuAddress end = va + size;
   std::unique_lock lock(mutex_);
   auto it = ranges_.lower_bound(va);
@@ -41,6 +44,7 @@ void AddressSpace::unmap(GpuAddress va, std::uint64_t size) {
 }
 
 std::optional<Range> AddressSpace::find(GpuAddress va) const {
+  va = table_address(va);
   std::shared_lock lock(mutex_);
   auto after = ranges_.upper_bound(va);
   if (after == ranges_.begin())
@@ -78,6 +82,7 @@ std::byte* Translator::translate_slow(GpuAddress va, std::uint64_t size, Access 
 
 bool Translator::read(GpuAddress va, void* to, std::uint64_t size) {
   auto* out = static_cast<std::byte*>(to);
+  va = table_address(va);
   while (size > 0) {
     std::byte* host = translate(va, 1, Access::read);
     if (!host)
@@ -96,6 +101,7 @@ bool Translator::read(GpuAddress va, void* to, std::uint64_t size) {
 
 bool Translator::write(GpuAddress va, const void* from, std::uint64_t size) {
   auto* in = static_cast<const std::byte*>(from);
+  va = table_address(va);
   while (size > 0) {
     std::byte* host = translate(va, 1, Access::write);
     if (!host)

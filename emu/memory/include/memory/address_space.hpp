@@ -1,9 +1,11 @@
 // GPU virtual memory: what a VMID's page tables say, as a map from GPU address ranges to host memory.
 //
-// One AddressSpace stands for one amdgpu VM (a drm file's, or the one that a KFD process acquired). The kernel side
-// maps and unmaps; engines and waves translate. Thread-safe: map() and unmap() may run beside translations.
+// One AddressSpace stands for one amdgpu VM (a drm file's, or the one that a KFD process acquired). The
+// kernel side maps and unmaps; engines and waves translate. Thread-safe: map() and unmap() may run beside
+// translations.
 //
-// Granularity is the GPU page, 4 KiB. Anything outside a mapping is a page fault; the caller reports it.
+// Mappings are kept at their table_address(); look-ups take either form. Granularity is the GPU page, 4 KiB.
+// Anything outside a mapping is a page fault; the caller reports it.
 #pragma once
 
 #include <atomic>
@@ -20,9 +22,17 @@ using GpuAddress = std::uint64_t;
 
 inline constexpr std::uint64_t page_size = 4096;
 
+// What the page tables are indexed with: 48 bits. A pointer has them sign-extended (0xffff8... for the upper
+// half), packet and descriptor fields hold them bare; both mean the same page. Any other pointer is returned
+// as it is, and maps nothing.
+inline constexpr GpuAddress table_address(GpuAddress va) {
+  return va >> 47 == 0x1ffff ? va & 0x0000'ffff'ffff'ffff : va;
+}
+
 enum class Access : std::uint8_t { read = 1, write = 2, execute = 4 };
 
-// Permissions of a mapping, as AMDGPU_VM_PAGE_* and KFD_IOC_ALLOC_MEM_FLAGS_* give them. Reading is always allowed.
+// Permissions of a mapping, as AMDGPU_VM_PAGE_* and KFD_IOC_ALLOC_MEM_FLAGS_* give them. Reading is always
+// allowed.
 struct Permissions {
   bool writable = true;
   bool executable = true;
@@ -49,8 +59,8 @@ public:
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
 
-  // Maps [va, va + size) to host memory. va and size are multiples of page_size. False where any page of the range is
-  // mapped already (the caller decides which errno that is).
+  // Maps [va, va + size) to host memory. va and size are multiples of page_size. False where any page of the
+  // range is mapped already (the caller decides which errno that is).
   bool map(GpuAddress va, std::uint64_t size, std::byte* host, Permissions permissions);
 
   // Unmaps whatever of [va, va + size) is mapped, splitting ranges that reach beyond it.
@@ -71,18 +81,21 @@ private:
   std::atomic<std::uint64_t> generation_{1};
 };
 
-// A translation cache for one thread of execution (an engine, a wave's workgroup): not thread-safe, no allocation.
+// A translation cache for one thread of execution (an engine, a wave's workgroup): not thread-safe, no
+// allocation.
 class Translator {
 public:
   explicit Translator(const AddressSpace& space) : space_(&space) {}
 
-  // Host memory of [va, va + size), or nullptr: fault() says why. An access that crosses from one mapping into an
-  // adjacent one whose host memory is not contiguous must be split by the caller with translate_page-sized pieces:
-  // such an access yields nullptr with fault() at the first byte of the second mapping and straddles() true.
+  // Host memory of [va, va + size), or nullptr: fault() says why. An access that crosses from one mapping
+  // into an adjacent one whose host memory is not contiguous must be split by the caller with
+  // translate_page-sized pieces: such an access yields nullptr with fault() at the first byte of the second
+  // mapping and straddles() true.
   std::byte* translate(GpuAddress va, std::uint64_t size, Access access) {
+    va = table_address(va);
     for (const Range& range : recent_)
-      if (va >= range.begin && va < range.end && size <= range.end - va && generation_ == space_->generation() &&
-          allows(range, access))
+      if (va >= range.begin && va < range.end && size <= range.end - va &&
+          generation_ == space_->generation() && allows(range, access))
         return range.host + (va - range.begin);
     return translate_slow(va, size, access);
   }
