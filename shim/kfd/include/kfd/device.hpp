@@ -84,7 +84,9 @@ public:
 
 private:
   friend class Device;
+  friend class Signal;
   friend class SignalPool;
+  friend class FaultMonitor;
   Process();
   util::Fd kfd_;
   std::uint32_t minor_ = 0;
@@ -147,13 +149,21 @@ private:
   friend class Buffer;
   friend class Queue;
   friend class Signal;
+  friend class EventPage;
   friend class SignalPool;
   friend class FaultMonitor;
   friend Result<WaitResult> wait_any(Device&, std::span<const SignalCondition>, std::chrono::nanoseconds);
   Device(Process& process, NodeProperties node);
 
   Result<void> initialise();
-  Result<Buffer> map_new(Buffer buffer, bool map_for_cpu, std::uint64_t mmap_offset);
+  Result<void> acquire_vm();
+  Result<void> read_apertures();
+  Result<Buffer> allocate_mmio();
+  Result<Buffer> import_dmabuf(int fd, std::uint64_t object_size);
+  Result<void> map_to_gpu(Buffer& buffer);
+  Result<void> map_for_cpu(Buffer& buffer, std::uint64_t mmap_offset);
+  void keep(Buffer buffer); // until the device goes
+  Result<std::uint64_t*> doorbell(std::uint64_t offset);
   void release(Buffer& buffer);
   void report(const Fault& fault);
 

@@ -26,6 +26,7 @@ namespace shim::kfd {
 using util::Result;
 
 class Device;
+class FaultMonitor;
 
 enum class QueuePriority : std::uint8_t { low, normal, high };
 
@@ -100,6 +101,7 @@ public:
 
 private:
   friend class Device;
+  friend class FaultMonitor;
   Queue() = default;
 
   void publish(std::uint64_t index, std::uint32_t first_word) {

@@ -31,6 +31,14 @@ enum class WaitResult : std::uint8_t { satisfied, timed_out };
 
 inline constexpr std::chrono::nanoseconds wait_forever = std::chrono::nanoseconds::max();
 
+class Signal;
+
+// One of the things that wait_any() waits for: value() < limit.
+struct SignalCondition {
+  const Signal* signal = nullptr;
+  std::int64_t limit = 1;
+};
+
 // A signal out of the device's pool; returned to the pool by the destructor. Acquiring and releasing take the
 // pool's lock and, except when the pool grows, make no system call. The device must outlive it. The owner
 // makes sure that no packet in flight still names it.
@@ -79,6 +87,7 @@ public:
 
 private:
   friend class SignalPool;
+  friend Result<WaitResult> wait_any(Device&, std::span<const SignalCondition>, std::chrono::nanoseconds);
   void swap(Signal& other) noexcept {
     std::swap(device_, other.device_);
     std::swap(raw_, other.raw_);
@@ -95,10 +104,6 @@ private:
 // Blocks until one of the interrupting signals has value() < its limit, or `wake` is set with set_and_wake(0)
 // (value < 1). Satisfied means: look at all of them again. For one thread that serves many signals; no other
 // thread may wait for any of these at the same time. At most 256 signals.
-struct SignalCondition {
-  const Signal* signal = nullptr;
-  std::int64_t limit = 1;
-};
 Result<WaitResult> wait_any(Device& device, std::span<const SignalCondition> conditions,
                             std::chrono::nanoseconds timeout = wait_forever);
 

@@ -26,6 +26,11 @@ public:
   void* data() const { return address_; }
   std::size_t size() const { return size_; }
   bool valid() const { return address_ != nullptr; }
+  // Gives the range up without unmapping it.
+  void* release() {
+    size_ = 0;
+    return std::exchange(address_, nullptr);
+  }
   void reset() {
     if (address_)
       ::munmap(std::exchange(address_, nullptr), std::exchange(size_, 0));

@@ -1,0 +1,260 @@
+// Allocation, registration and import of GPU memory.
+
+#include <cerrno>
+#include <cstring>
+#include <sys/mman.h>
+
+#include <kfd/device.hpp>
+#include <kfd/fork.hpp>
+
+#include "address_range.hpp"
+#include "device_state.hpp"
+#include "ioctl.hpp"
+
+namespace shim::kfd {
+
+util::Mapping reserve_addresses(std::uint64_t size, std::uint64_t alignment) {
+  std::uint64_t slack = alignment > page_bytes ? alignment : 0;
+  if (size + slack < size)
+    return {};
+  void* base = ::mmap(nullptr, size + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (base == MAP_FAILED)
+    return {};
+  auto begin = reinterpret_cast<std::uint64_t>(base);
+  std::uint64_t aligned = round_up(begin, alignment);
+  if (aligned != begin)
+    ::munmap(base, aligned - begin);
+  if (std::uint64_t tail = begin + slack - aligned)
+    ::munmap(reinterpret_cast<void*>(aligned + size), tail);
+  return {reinterpret_cast<void*>(aligned), size};
+}
+
+namespace {
+
+std::uint32_t allocation_flags(MemoryKind kind, const AllocationFlags& flags) {
+  std::uint32_t bits = KFD_IOC_ALLOC_MEM_FLAGS_WRITABLE | KFD_IOC_ALLOC_MEM_FLAGS_NO_SUBSTITUTE;
+  if (flags.executable)
+    bits |= KFD_IOC_ALLOC_MEM_FLAGS_EXECUTABLE;
+  if (kind == MemoryKind::vram) {
+    bits |= KFD_IOC_ALLOC_MEM_FLAGS_VRAM;
+    if (flags.host_access)
+      bits |= KFD_IOC_ALLOC_MEM_FLAGS_PUBLIC;
+  } else {
+    bits |= KFD_IOC_ALLOC_MEM_FLAGS_GTT | KFD_IOC_ALLOC_MEM_FLAGS_COHERENT;
+  }
+  if (flags.uncached)
+    bits |= KFD_IOC_ALLOC_MEM_FLAGS_COHERENT | KFD_IOC_ALLOC_MEM_FLAGS_UNCACHED;
+  return bits;
+}
+
+Error not_usable() {
+  return fail(CUDA_ERROR_NOT_INITIALIZED, "this process was forked from the one that opened the device");
+}
+
+} // namespace
+
+// Undone by the buffer's destructor at whatever point it fails.
+Result<void> Device::map_to_gpu(Buffer& buffer) {
+  kfd_ioctl_map_memory_to_gpu_args map{};
+  map.handle = buffer.handle_;
+  map.device_ids_array_ptr = reinterpret_cast<std::uint64_t>(&node_.gpu_id);
+  map.n_devices = 1;
+  Result<void> mapped = call_ioctl(process_->kfd_fd(), requests::map_memory, map);
+  buffer.gpu_mapped_ = mapped.ok();
+  return mapped;
+}
+
+Result<void> Device::map_for_cpu(Buffer& buffer, std::uint64_t mmap_offset) {
+  void* wanted = reinterpret_cast<void*>(buffer.address_);
+  void* mapped = ::mmap(wanted, buffer.size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, render_.get(),
+                        static_cast<off_t>(mmap_offset));
+  if (mapped == MAP_FAILED)
+    return fail_errno("mmap of GPU memory", errno);
+  ::madvise(mapped, buffer.size_, MADV_DONTFORK);
+  buffer.cpu_ = mapped;
+  return {};
+}
+
+Result<Buffer> Device::allocate(MemoryKind kind, std::uint64_t size, AllocationFlags flags) {
+  if (in_forked_child())
+    return not_usable();
+  if (kind != MemoryKind::vram && kind != MemoryKind::gtt)
+    return fail(CUDA_ERROR_INVALID_VALUE, "only VRAM and GTT are allocated");
+  if (size == 0 || size > gpuvm_limit_)
+    return fail(size ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_VALUE, "allocation of {} bytes", size);
+  if (kind == MemoryKind::vram && flags.host_access && !node_.large_bar())
+    return fail(CUDA_ERROR_NOT_SUPPORTED, "CPU access to VRAM needs a large BAR");
+  size = round_up(size, page_bytes);
+  util::Mapping range = reserve_addresses(size, flags.alignment ? flags.alignment : natural_alignment(size));
+  if (!range.valid())
+    return fail(CUDA_ERROR_OUT_OF_MEMORY, "no {} bytes of address space left", size);
+
+  kfd_ioctl_alloc_memory_of_gpu_args args{};
+  args.va_addr = reinterpret_cast<std::uint64_t>(range.data());
+  args.size = size;
+  args.gpu_id = node_.gpu_id;
+  args.flags = allocation_flags(kind, flags);
+  if (Result<void> allocated = call_ioctl(process_->kfd_fd(), requests::alloc_memory, args); !allocated)
+    return allocated.error();
+
+  Buffer buffer;
+  buffer.device_ = this;
+  buffer.handle_ = args.handle;
+  buffer.kind_ = kind;
+  buffer.size_ = size;
+  buffer.address_ = reinterpret_cast<std::uint64_t>(range.release());
+  if (Result<void> mapped = map_to_gpu(buffer); !mapped)
+    return mapped.error();
+  if (kind == MemoryKind::gtt || flags.host_access)
+    if (Result<void> mapped = map_for_cpu(buffer, args.mmap_offset); !mapped)
+      return mapped.error();
+  return buffer;
+}
+
+Result<Buffer> Device::register_host(void* pointer, std::uint64_t size, bool read_only) {
+  if (in_forked_child())
+    return not_usable();
+  auto begin = reinterpret_cast<std::uint64_t>(pointer);
+  if (!begin || size == 0 || begin + size < begin)
+    return fail(CUDA_ERROR_INVALID_VALUE, "registration of {} bytes at {}", size, fmt::ptr(pointer));
+  std::uint64_t first_page = begin & ~(page_bytes - 1);
+
+  kfd_ioctl_alloc_memory_of_gpu_args args{};
+  args.va_addr = first_page;
+  args.size = round_up(begin + size - first_page, page_bytes);
+  args.mmap_offset = first_page;
+  args.gpu_id = node_.gpu_id;
+  args.flags = KFD_IOC_ALLOC_MEM_FLAGS_USERPTR | KFD_IOC_ALLOC_MEM_FLAGS_NO_SUBSTITUTE |
+               KFD_IOC_ALLOC_MEM_FLAGS_COHERENT | (read_only ? 0 : KFD_IOC_ALLOC_MEM_FLAGS_WRITABLE);
+  if (Result<void> allocated = call_ioctl(process_->kfd_fd(), requests::alloc_memory, args); !allocated)
+    return allocated.error();
+
+  Buffer buffer;
+  buffer.device_ = this;
+  buffer.handle_ = args.handle;
+  buffer.kind_ = MemoryKind::userptr;
+  buffer.address_ = first_page;
+  buffer.size_ = args.size;
+  buffer.cpu_ = reinterpret_cast<void*>(first_page);
+  if (Result<void> mapped = map_to_gpu(buffer); !mapped)
+    return mapped.error();
+  return buffer;
+}
+
+namespace {
+
+// The size and KFD's part of the metadata.
+Result<kfd_ioctl_get_dmabuf_info_args> query_dmabuf(int kfd, int fd, std::span<std::uint32_t> metadata) {
+  kfd_ioctl_get_dmabuf_info_args args{};
+  args.dmabuf_fd = static_cast<std::uint32_t>(fd);
+  args.metadata_ptr = reinterpret_cast<std::uint64_t>(metadata.data());
+  args.metadata_size = static_cast<std::uint32_t>(metadata.size_bytes());
+  if (int err = try_ioctl(kfd, requests::get_dmabuf_info, args)) {
+    if (in_forked_child())
+      return not_usable();
+    return fail(CUDA_ERROR_UNKNOWN, "fd {} is not memory of an AMD GPU: {}: {}", fd,
+                requests::get_dmabuf_info.name, std::strerror(err));
+  }
+  return args;
+}
+
+// umd_metadata is 64 words at most (struct drm_amdgpu_gem_metadata).
+constexpr std::size_t metadata_words = 64;
+
+} // namespace
+
+Result<DmabufInfo> Device::dmabuf_info(int fd) {
+  std::vector<std::uint32_t> metadata(metadata_words);
+  Result<kfd_ioctl_get_dmabuf_info_args> args = query_dmabuf(process_->kfd_fd(), fd, metadata);
+  if (!args)
+    return args.error();
+  DmabufInfo info;
+  info.size = args->size;
+  info.kind = args->flags & KFD_IOC_ALLOC_MEM_FLAGS_VRAM ? MemoryKind::vram : MemoryKind::gtt;
+  info.host_visible = info.kind == MemoryKind::gtt || (args->flags & KFD_IOC_ALLOC_MEM_FLAGS_PUBLIC);
+  metadata.resize(std::min<std::size_t>(metadata_words, args->metadata_size / sizeof(std::uint32_t)));
+  info.metadata = std::move(metadata);
+
+  // One drm file knows an object under one handle, however often it is imported: closing it must not race.
+  std::lock_guard lock(state_->prime_mutex);
+  drm_prime_handle prime{};
+  prime.fd = fd;
+  if (int err = try_ioctl(render_.get(), requests::prime_fd_to_handle, prime))
+    return fail(CUDA_ERROR_UNKNOWN, "fd {}: {}: {}", fd, requests::prime_fd_to_handle.name,
+                std::strerror(err));
+  drm_amdgpu_gem_metadata gem{};
+  gem.handle = prime.handle;
+  gem.op = AMDGPU_GEM_METADATA_OP_GET_METADATA;
+  Result<void> queried = call_ioctl(render_.get(), requests::gem_metadata, gem);
+  drm_gem_close close{};
+  close.handle = prime.handle;
+  static_cast<void>(try_ioctl(render_.get(), requests::gem_close, close));
+  if (!queried)
+    return queried.error();
+  info.tiling_info = gem.data.tiling_info;
+  return info;
+}
+
+Result<Buffer> Device::import_dmabuf(int fd) {
+  std::uint32_t metadata[metadata_words];
+  Result<kfd_ioctl_get_dmabuf_info_args> info = query_dmabuf(process_->kfd_fd(), fd, metadata);
+  if (!info)
+    return info.error();
+  return import_dmabuf(fd, info->size);
+}
+
+Result<Buffer> Device::import_dmabuf(int fd, std::uint64_t object_size) {
+  std::uint64_t size = round_up(object_size, page_bytes);
+  util::Mapping range = reserve_addresses(size, natural_alignment(size));
+  if (!range.valid())
+    return fail(CUDA_ERROR_OUT_OF_MEMORY, "no {} bytes of address space left", size);
+  kfd_ioctl_import_dmabuf_args args{};
+  args.va_addr = reinterpret_cast<std::uint64_t>(range.data());
+  args.gpu_id = node_.gpu_id;
+  args.dmabuf_fd = static_cast<std::uint32_t>(fd);
+  if (Result<void> imported = call_ioctl(process_->kfd_fd(), requests::import_dmabuf, args); !imported)
+    return imported.error();
+
+  Buffer buffer;
+  buffer.device_ = this;
+  buffer.handle_ = args.handle;
+  buffer.kind_ = MemoryKind::imported;
+  buffer.size_ = size;
+  buffer.address_ = reinterpret_cast<std::uint64_t>(range.release());
+  if (Result<void> mapped = map_to_gpu(buffer); !mapped)
+    return mapped.error();
+  return buffer;
+}
+
+Buffer::~Buffer() {
+  if (device_)
+    device_->release(*this);
+}
+
+void Device::release(Buffer& buffer) {
+  if (in_forked_child())
+    return;
+  if (buffer.gpu_mapped_) {
+    kfd_ioctl_unmap_memory_from_gpu_args unmap{};
+    unmap.handle = buffer.handle_;
+    unmap.device_ids_array_ptr = reinterpret_cast<std::uint64_t>(&node_.gpu_id);
+    unmap.n_devices = 1;
+    static_cast<void>(call_ioctl(process_->kfd_fd(), requests::unmap_memory, unmap));
+  }
+  kfd_ioctl_free_memory_of_gpu_args free{};
+  free.handle = buffer.handle_;
+  static_cast<void>(call_ioctl(process_->kfd_fd(), requests::free_memory, free));
+  // Last, so that no other mapping can take addresses that the GPU still translates.
+  if (buffer.kind_ != MemoryKind::userptr)
+    ::munmap(reinterpret_cast<void*>(buffer.address_), buffer.size_);
+}
+
+Result<MemoryInfo> Device::memory_info() {
+  kfd_ioctl_get_available_memory_args args{};
+  args.gpu_id = node_.gpu_id;
+  if (Result<void> queried = call_ioctl(process_->kfd_fd(), requests::available_memory, args); !queried)
+    return queried.error();
+  return MemoryInfo{args.available, node_.vram_bytes};
+}
+
+} // namespace shim::kfd
