@@ -42,7 +42,8 @@ LogLevel log_threshold = threshold_from_environment();
 }
 
 void log_write(LogLevel level, std::string_view message) {
-  std::string line = fmt::format("cuda-shim: {}: {}\n", level_names[static_cast<std::size_t>(level)], message);
+  std::string line =
+      fmt::format("cuda-shim: {}: {}\n", level_names[static_cast<std::size_t>(level)], message);
   [[maybe_unused]] ssize_t written = ::write(log_fd(), line.data(), line.size());
 }
 

@@ -1,6 +1,8 @@
-// Result<T>: a value or a CUresult. Every layer of the shim returns it; nothing throws across a library boundary.
+// Result<T>: a value or a CUresult. Every layer of the shim returns it; nothing throws across a library
+// boundary.
 //
-// An error is logged once, where it is born, by fail() or fail_errno(); whoever receives one only passes it on.
+// An error is logged once, where it is born, by fail() or fail_errno(); whoever receives one only passes it
+// on.
 #pragma once
 
 #include <cassert>

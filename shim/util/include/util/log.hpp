@@ -1,7 +1,7 @@
 // One line per event on stderr, or in the file that CUDA_SHIM_LOG_FILE names.
 //
-// CUDA_SHIM_LOG = none | error (default) | warn | info | trace. `trace` prints every API call and every ioctl.
-// Thread-safe: a line is written by one write(2).
+// CUDA_SHIM_LOG = none | error (default) | warn | info | trace. `trace` prints every API call and every
+// ioctl. Thread-safe: a line is written by one write(2).
 #pragma once
 
 #include <string_view>
@@ -17,7 +17,9 @@ namespace detail {
 extern LogLevel log_threshold; // set before main, constant afterwards
 }
 
-inline bool log_enabled(LogLevel level) { return level <= detail::log_threshold; }
+inline bool log_enabled(LogLevel level) {
+  return level <= detail::log_threshold;
+}
 
 void log_write(LogLevel level, std::string_view message);
 
