@@ -228,10 +228,9 @@ typedef uint32_t CUvdpauObject;
 typedef void CUvdpauGetProcAddress(void);
 
 CUresult cuVDPAUGetDevice(CUdevice* device, CUvdpauObject vdpau, CUvdpauGetProcAddress* get_proc_address);
-CUresult cuVDPAUCtxCreate(CUcontext* context, unsigned int flags, CUdevice device, CUvdpauObject vdpau,
-                          CUvdpauGetProcAddress* get_proc_address);
 CUresult cuVDPAUCtxCreate_v2(CUcontext* context, unsigned int flags, CUdevice device, CUvdpauObject vdpau,
                              CUvdpauGetProcAddress* get_proc_address);
+decltype(cuVDPAUCtxCreate_v2) cuVDPAUCtxCreate;
 CUresult cuGraphicsVDPAURegisterVideoSurface(CUgraphicsResource* resource, CUvdpauObject surface,
                                              unsigned int flags);
 CUresult cuGraphicsVDPAURegisterOutputSurface(CUgraphicsResource* resource, CUvdpauObject surface,
