@@ -1,9 +1,10 @@
 #include <kfd/signal.hpp>
 
 #include <algorithm>
-#include <array>
+#include <deque>
 #include <immintrin.h>
 #include <linux/kfd_ioctl.h>
+#include <vector>
 
 #include <kfd/device.hpp>
 #include <kfd/fork.hpp>
@@ -63,6 +64,25 @@ Result<void> wait_for_events(int kfd, std::span<kfd_event_data> events, std::uin
   args.timeout = milliseconds;
   return call_ioctl(kfd, requests::wait_events, args);
 }
+
+// Counts the calling thread among a signal's waiters.
+class Counted {
+public:
+  Counted(EventPage& events, SignalWaiters& waiters) : events_(events), waiters_(waiters) {
+    ++waiters_.counted;
+  }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() { --waiters_.counted; }
+  void pass_on() const {
+    if (waiters_.counted.load() > 1)
+      static_cast<void>(events_.set(waiters_.event.id));
+  }
+
+private:
+  EventPage& events_;
+  SignalWaiters& waiters_;
+};
 
 } // namespace
 
@@ -162,10 +182,13 @@ Result<WaitResult> Signal::wait_below(std::int64_t limit, std::chrono::nanosecon
     return WaitResult::timed_out;
 
   Deadline deadline(timeout);
+  Counted counted(*device_->process_->events_, *waiters_);
   std::unique_lock lock(waiters_->mutex);
   for (;;) {
-    if (value() < limit)
+    if (value() < limit) {
+      counted.pass_on();
       return WaitResult::satisfied;
+    }
     if (std::optional<Fault> fault = device_->fault())
       return device_error(*fault);
     if (deadline.passed())
@@ -193,29 +216,43 @@ Result<WaitResult> Signal::wait_below(std::int64_t limit, std::chrono::nanosecon
 
 Result<WaitResult> wait_any(Device& device, std::span<const SignalCondition> conditions,
                             std::chrono::nanoseconds timeout) {
-  constexpr std::size_t most = 256;
-  std::array<kfd_event_data, most> events{};
-  if (conditions.empty() || conditions.size() > most)
-    return fail(CUDA_ERROR_INVALID_VALUE, "wait for {} signals at once", conditions.size());
-  for (std::size_t i = 0; i < conditions.size(); ++i)
-    events[i].event_id = conditions[i].signal->waiters_->event.id;
+  if (conditions.empty())
+    return fail(CUDA_ERROR_INVALID_VALUE, "wait for no signals");
+  std::vector<kfd_event_data> events(conditions.size());
+  std::deque<Counted> counted;
+  for (std::size_t i = 0; i < conditions.size(); ++i) {
+    SignalWaiters& waiters = *conditions[i].signal->waiters_;
+    events[i].event_id = waiters.event.id;
+    counted.emplace_back(*device.process_->events_, waiters);
+  }
 
-  auto satisfied = [](const SignalCondition& condition) {
-    return condition.signal->value() < condition.limit;
-  };
   Deadline deadline(timeout);
   for (;;) {
-    if (std::any_of(conditions.begin(), conditions.end(), satisfied))
+    bool satisfied = false;
+    for (std::size_t i = 0; i < conditions.size(); ++i)
+      if (conditions[i].signal->value() < conditions[i].limit) {
+        satisfied = true;
+        counted[i].pass_on();
+      }
+    if (satisfied)
       return WaitResult::satisfied;
     if (std::optional<Fault> fault = device.fault())
       return device_error(*fault);
     if (deadline.passed())
       return WaitResult::timed_out;
-    if (Result<void> waited = wait_for_events(device.process_->kfd_fd(), {events.data(), conditions.size()},
-                                              deadline.milliseconds_left());
+    if (Result<void> waited =
+            wait_for_events(device.process_->kfd_fd(), events, deadline.milliseconds_left());
         !waited)
       return waited.error();
   }
+}
+
+Result<void> Signal::wait_raised(std::chrono::nanoseconds timeout) const {
+  if (std::optional<Fault> fault = device_->fault())
+    return device_error(*fault);
+  kfd_event_data data{};
+  data.event_id = waiters_->event.id;
+  return wait_for_events(device_->process_->kfd_fd(), {&data, 1}, Deadline(timeout).milliseconds_left());
 }
 
 } // namespace shim::kfd

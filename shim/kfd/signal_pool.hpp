@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -18,6 +19,9 @@ struct SignalWaiters {
   std::mutex mutex;
   std::condition_variable changed;
   bool has_leader = false;
+  // Threads that wait or are about to. Whoever finds the signal done while others are counted raises the
+  // event again: it may have been the one that made the kernel forget it.
+  std::atomic<int> counted = 0;
   Event event;
 };
 

@@ -87,6 +87,7 @@ private:
   friend class Signal;
   friend class SignalPool;
   friend class FaultMonitor;
+  friend Result<WaitResult> wait_any(Device&, std::span<const SignalCondition>, std::chrono::nanoseconds);
   Process();
   util::Fd kfd_;
   std::uint32_t minor_ = 0;

@@ -72,6 +72,22 @@ public:
   std::uint64_t end_ticks() const { return __atomic_load_n(&raw_->end_ts, __ATOMIC_RELAXED); }
   void clear_ticks() { raw_->start_ts = raw_->end_ts = 0; }
 
+  // For polled signals that one thread serves in bulk: when the GPU completes this one, `waker`'s event is
+  // raised, and wait_raised() on `waker` returns. Until raise_nothing(), which comes before the signal goes
+  // back to anyone else.
+  void raise_through(const Signal& waker) {
+    raw_->event_mailbox_ptr = waker.raw_->event_mailbox_ptr;
+    raw_->event_id = waker.raw_->event_id;
+  }
+  void raise_nothing() {
+    raw_->event_mailbox_ptr = 0;
+    raw_->event_id = 0;
+  }
+  // Sleeps until the event of this interrupting signal has been raised since the last return, whatever its
+  // value; may return early. For one thread, on a signal that nobody waits for otherwise. The device's error
+  // after a fault.
+  Result<void> wait_raised(std::chrono::nanoseconds timeout = wait_forever) const;
+
   SignalKind kind() const { return kind_; }
   std::uint32_t event_id() const { return raw_->event_id; }
 
@@ -101,9 +117,8 @@ private:
   SignalWaiters* waiters_ = nullptr; // interrupting signals: who sleeps in the kernel, who waits for that one
 };
 
-// Blocks until one of the interrupting signals has value() < its limit, or `wake` is set with set_and_wake(0)
-// (value < 1). Satisfied means: look at all of them again. For one thread that serves many signals; no other
-// thread may wait for any of these at the same time. At most 256 signals.
+// Blocks until one of the interrupting signals has value() < its limit. Satisfied means: look at all of them
+// again. Other threads may wait for the same signals.
 Result<WaitResult> wait_any(Device& device, std::span<const SignalCondition> conditions,
                             std::chrono::nanoseconds timeout = wait_forever);
 

@@ -1,0 +1,90 @@
+#include <core/external_memory.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <iterator>
+#include <unistd.h>
+
+#include <core/context.hpp>
+#include <core/device.hpp>
+#include <core/driver.hpp>
+#include <core/externals.hpp>
+
+namespace shim::core {
+
+namespace {
+
+using util::fail;
+
+// The last type that any CUDA release knows (NVSCIBUF); those between are other systems'.
+constexpr unsigned last_memory_type = 8;
+
+template <std::size_t count>
+bool all_zero(const unsigned (&words)[count]) {
+  return std::all_of(std::begin(words), std::end(words), [](unsigned word) { return word == 0; });
+}
+
+Result<void> check(const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc) {
+  auto type = static_cast<unsigned>(desc.type);
+  if (type == 0 || type > last_memory_type)
+    return fail(CUDA_ERROR_INVALID_VALUE, "external memory handle type {}", type);
+  if (desc.type != CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD)
+    return fail(CUDA_ERROR_NOT_SUPPORTED, "external memory handle type {} is not for this system", type);
+  if (desc.size == 0 || (desc.flags & ~CUDA_EXTERNAL_MEMORY_DEDICATED) || !all_zero(desc.reserved))
+    return fail(CUDA_ERROR_INVALID_VALUE, "external memory of {} bytes, flags {:#x}", desc.size, desc.flags);
+  return {};
+}
+
+} // namespace
+
+ExternalMemory::ExternalMemory(Context& context, util::Fd fd, kfd::DmabufInfo object,
+                               std::uint64_t imported_size)
+    : context_(context), fd_(std::move(fd)), object_(std::move(object)), imported_size_(imported_size) {}
+
+Result<ExternalMemory*> import_external_memory(Context& context,
+                                               const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc) {
+  if (Result<void> checked = check(desc); !checked)
+    return checked.error();
+  int theirs = desc.handle.fd;
+  Result<kfd::DmabufInfo> object = context.device().opened().dmabuf_info(theirs);
+  if (!object)
+    return object.error();
+  util::Fd ours(::fcntl(theirs, F_DUPFD_CLOEXEC, 0));
+  if (!ours.valid())
+    return util::fail_errno("fcntl(F_DUPFD_CLOEXEC)", errno);
+  std::unique_ptr<ExternalMemory> memory(
+      new ExternalMemory(context, std::move(ours), *std::move(object), desc.size));
+  ExternalMemory* added = context.externals().add(std::move(memory));
+  ::close(theirs); // the import has succeeded: it was given to us
+  return added;
+}
+
+Result<std::uint64_t> map_buffer(ExternalMemory& memory, const CUDA_EXTERNAL_MEMORY_BUFFER_DESC& desc) {
+  if (desc.size == 0 || desc.flags != 0 || !all_zero(desc.reserved))
+    return fail(CUDA_ERROR_INVALID_VALUE, "mapping of {} bytes, flags {:#x}", desc.size, desc.flags);
+  std::uint64_t limit = std::min(memory.imported_size_, memory.object_.size);
+  if (desc.offset > limit || desc.size > limit - desc.offset)
+    return fail(CUDA_ERROR_INVALID_VALUE,
+                "mapping of {} bytes at {} of an object of {} bytes, imported as {}", desc.size, desc.offset,
+                memory.object_.size, memory.imported_size_);
+  Result<kfd::Buffer> buffer = memory.context_.device().opened().import_dmabuf(memory.fd_.get());
+  if (!buffer)
+    return buffer.error();
+  auto allocation = std::make_unique<Allocation>();
+  allocation->kind = AllocationKind::mapped;
+  allocation->context = &memory.context_;
+  allocation->base = buffer->address() + desc.offset;
+  allocation->size = desc.size;
+  allocation->buffer = *std::move(buffer);
+  Result<AllocationView> inserted = driver().allocations().insert(std::move(allocation));
+  if (!inserted)
+    return inserted.error();
+  return inserted->base;
+}
+
+void destroy_external_memory(ExternalMemory* memory) {
+  memory->context().externals().remove(memory);
+}
+
+} // namespace shim::core

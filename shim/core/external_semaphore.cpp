@@ -1,0 +1,182 @@
+#include <core/external_semaphore.hpp>
+
+#include <algorithm>
+#include <iterator>
+#include <limits>
+#include <unistd.h>
+
+#include <core/context.hpp>
+#include <core/device.hpp>
+#include <core/externals.hpp>
+#include <core/stream.hpp>
+
+namespace shim::core {
+
+namespace {
+
+using util::fail;
+
+constexpr std::int64_t no_deadline = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t only_look = 0; // a deadline in the past
+
+// The last type that any CUDA release knows (TIMELINE_SEMAPHORE_WIN32); the others are other systems'.
+constexpr unsigned last_semaphore_type = 10;
+
+Result<SemaphoreType> check(const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc) {
+  auto type = static_cast<unsigned>(desc.type);
+  if (type == 0 || type > last_semaphore_type)
+    return fail(CUDA_ERROR_INVALID_VALUE, "external semaphore handle type {}", type);
+  if (desc.type != CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD &&
+      desc.type != CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_TIMELINE_SEMAPHORE_FD)
+    return fail(CUDA_ERROR_NOT_SUPPORTED, "external semaphore handle type {} is not for this system", type);
+  bool reserved =
+      std::any_of(std::begin(desc.reserved), std::end(desc.reserved), [](unsigned word) { return word; });
+  if (desc.flags != 0 || reserved)
+    return fail(CUDA_ERROR_INVALID_VALUE, "external semaphore flags {:#x}", desc.flags);
+  return desc.type == CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD ? SemaphoreType::binary
+                                                                  : SemaphoreType::timeline;
+}
+
+// Has the GPU nothing left to do that a signal in this stream would have to stand behind?
+Result<bool> nothing_before(Stream& stream) {
+  Result<bool> idle = stream.idle();
+  if (!idle || !*idle || !stream.blocking())
+    return idle;
+  return stream.context().legacy_stream().idle();
+}
+
+void signal_now(const SemaphoreSignal& signal, Result<void>& first_error) {
+  kfd::Syncobj& syncobj = signal.semaphore->syncobj;
+  Result<void> signalled = signal.semaphore->type == SemaphoreType::timeline
+                               ? syncobj.signal_point(signal.value)
+                               : syncobj.signal();
+  if (first_error && !signalled)
+    first_error = signalled;
+}
+
+// Makes the stream wait for the point of a syncobj that `keep` holds alive.
+Result<void> wait_for_point(Stream& stream, const kfd::Syncobj& syncobj, std::uint64_t point,
+                            std::shared_ptr<void> keep) {
+  Result<MarkerRef> marker = stream.context().acquire_marker(kfd::SignalKind::polled);
+  if (!marker)
+    return marker.error();
+  if (Result<void> armed =
+          stream.context().externals().relay().complete_when(*marker, syncobj, point, std::move(keep));
+      !armed)
+    return armed;
+  return stream.wait(*std::move(marker));
+}
+
+Result<void> wait_timeline(Stream& stream, const std::shared_ptr<SharedSemaphore>& semaphore,
+                           std::uint64_t value) {
+  Result<kfd::WaitResult> reached = semaphore->syncobj.wait_signaled(value, only_look);
+  if (!reached)
+    return reached.error();
+  if (*reached == kfd::WaitResult::satisfied)
+    return {};
+  return wait_for_point(stream, semaphore->syncobj, value, semaphore);
+}
+
+Result<void> wait_binary(Stream& stream, const std::shared_ptr<SharedSemaphore>& semaphore) {
+  // Signalled by a stream of ours, not yet carried out: the streams can do that between themselves.
+  if (MarkerRef ours = stream.context().externals().relay().take_pending(*semaphore))
+    return ours->done() ? Result<void>() : stream.wait(std::move(ours));
+
+  kfd::Syncobj& syncobj = semaphore->syncobj;
+  Result<kfd::WaitResult> submitted = syncobj.wait_available(0, no_deadline);
+  if (!submitted)
+    return submitted.error();
+  Result<kfd::WaitResult> signalled = syncobj.wait_signaled(0, only_look);
+  if (!signalled)
+    return signalled.error();
+  if (*signalled == kfd::WaitResult::satisfied)
+    return syncobj.reset();
+
+  // The next submission of the other side replaces the fence: keep this one.
+  Result<kfd::Syncobj> created = kfd::Syncobj::create(stream.context().device().opened().render_fd());
+  if (!created)
+    return created.error();
+  auto snapshot = std::make_shared<kfd::Syncobj>(*std::move(created));
+  if (Result<void> copied = syncobj.transfer_to(*snapshot, 0, 0); !copied)
+    return copied;
+  if (Result<void> emptied = syncobj.reset(); !emptied)
+    return emptied;
+  return wait_for_point(stream, *snapshot, 0, snapshot);
+}
+
+} // namespace
+
+Result<ExternalSemaphore*> import_external_semaphore(Context& context,
+                                                     const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc) {
+  Result<SemaphoreType> type = check(desc);
+  if (!type)
+    return type.error();
+  Result<kfd::Syncobj> syncobj =
+      kfd::Syncobj::import_fd(context.device().opened().render_fd(), desc.handle.fd);
+  if (!syncobj)
+    return syncobj.error();
+  auto shared = std::make_shared<SharedSemaphore>();
+  shared->type = *type;
+  shared->syncobj = *std::move(syncobj);
+  ExternalSemaphore* added =
+      context.externals().add(std::make_unique<ExternalSemaphore>(context, std::move(shared)));
+  ::close(desc.handle.fd); // the import has succeeded: it was given to us
+  return added;
+}
+
+Result<void> signal_semaphores(Stream& stream, std::span<const SemaphoreOperation> operations) {
+  Relay& relay = stream.context().externals().relay();
+  std::vector<SemaphoreSignal> signals;
+  signals.reserve(operations.size());
+  for (const SemaphoreOperation& operation : operations)
+    signals.push_back({operation.semaphore->shared(), operation.value});
+
+  bool performed = relay.flush();
+  Result<bool> idle = nothing_before(stream);
+  if (!idle)
+    return idle.error();
+  if (performed && *idle) {
+    Result<void> outcome;
+    for (const SemaphoreSignal& signal : signals)
+      signal_now(signal, outcome);
+    return outcome;
+  }
+
+  Result<const kfd::Signal*> waker = relay.waker();
+  if (!waker)
+    return waker.error();
+  Result<MarkerRef> marker = stream.context().acquire_marker(kfd::SignalKind::polled);
+  if (!marker)
+    return marker.error();
+  // From here on nobody can take a fence of an earlier frame for this one's.
+  for (const SemaphoreSignal& signal : signals)
+    if (signal.semaphore->type == SemaphoreType::binary)
+      if (Result<void> emptied = signal.semaphore->syncobj.reset(); !emptied)
+        return emptied;
+  (*marker)->signal.raise_through(**waker);
+  if (Result<void> recorded = stream.record(*marker); !recorded) {
+    (*marker)->signal.raise_nothing();
+    return recorded;
+  }
+  relay.signal_after(*std::move(marker), std::move(signals));
+  return {};
+}
+
+Result<void> wait_semaphores(Stream& stream, std::span<const SemaphoreOperation> operations) {
+  stream.context().externals().relay().flush();
+  for (const SemaphoreOperation& operation : operations) {
+    const std::shared_ptr<SharedSemaphore>& semaphore = operation.semaphore->shared();
+    Result<void> waiting = semaphore->type == SemaphoreType::timeline
+                               ? wait_timeline(stream, semaphore, operation.value)
+                               : wait_binary(stream, semaphore);
+    if (!waiting)
+      return waiting;
+  }
+  return {};
+}
+
+void destroy_external_semaphore(ExternalSemaphore* semaphore) {
+  semaphore->context().externals().remove(semaphore);
+}
+
+} // namespace shim::core

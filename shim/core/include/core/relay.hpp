@@ -1,0 +1,97 @@
+// Carries completion between a context's streams and syncobjs, in both directions.
+//
+// Out (CUDA signals): a marker in the stream raises the relay's KFD event when the GPU reaches it; the out
+// thread then signals the syncobjs. In (CUDA waits): the kernel writes an eventfd when the syncobj is
+// signalled; the in thread then completes the marker that the stream's barrier packet waits for. Both threads
+// start with their first use and sleep in the kernel; neither polls.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <core/external_semaphore.hpp>
+#include <core/marker.hpp>
+#include <kfd/device.hpp>
+#include <util/fd.hpp>
+
+namespace shim::core {
+
+// One syncobj to signal: `value` for timelines.
+struct SemaphoreSignal {
+  std::shared_ptr<SharedSemaphore> semaphore;
+  std::uint64_t value = 0;
+};
+
+// Thread-safe.
+class Relay {
+public:
+  explicit Relay(kfd::Device& gpu) : gpu_(gpu) {}
+  // Signals what is pending and completes what is armed, ready or not.
+  ~Relay();
+
+  // --- out ---
+  // The signal through which markers raise the out thread: give it to kfd::Signal::raise_through() before the
+  // marker goes into a stream. Starts the thread.
+  Result<const kfd::Signal*> waker();
+  // When `marker` is done, all of `signals`. Markers of one stream come in that stream's order.
+  void signal_after(MarkerRef marker, std::vector<SemaphoreSignal> signals);
+  // Performs what is due now; true where nothing is left pending.
+  bool flush();
+  // Takes back the latest pending signal of a binary semaphore: the marker that it hangs on, empty where
+  // there is none. The semaphore stays reset.
+  MarkerRef take_pending(const SharedSemaphore& semaphore);
+  // Until everything pending is performed; returns early on a fault or after `limit`.
+  void drain(std::chrono::nanoseconds limit);
+
+  // --- in ---
+  // Completes `marker` once the point of `syncobj` is signalled. `keep` holds the syncobj alive until then.
+  Result<void> complete_when(MarkerRef marker, const kfd::Syncobj& syncobj, std::uint64_t point,
+                             std::shared_ptr<void> keep);
+  // Completes every marker that still waits.
+  void release_armed();
+
+private:
+  struct Outgoing {
+    MarkerRef marker;
+    std::vector<SemaphoreSignal> signals;
+  };
+  // An eventfd in the epoll set, used again and again.
+  struct Incoming {
+    util::Fd event;
+    MarkerRef marker;
+    std::shared_ptr<void> keep;
+  };
+
+  void run_out();
+  bool flush_locked();
+  void signal_everything_locked();
+  Result<void> start_in_locked();
+  Result<Incoming*> free_slot_locked();
+  void run_in();
+  void fired(Incoming& slot);
+
+  kfd::Device& gpu_;
+
+  std::mutex out_mutex_;
+  std::list<Outgoing> outgoing_; // oldest first
+  std::condition_variable performed_;
+  kfd::Signal waker_;
+  std::thread out_thread_;
+  std::atomic<bool> stopping_ = false;
+
+  std::mutex in_mutex_;
+  util::Fd epoll_;
+  util::Fd stop_in_;
+  std::list<Incoming> slots_;
+  std::vector<Incoming*> free_slots_; // not registered with any syncobj
+  std::thread in_thread_;
+};
+
+} // namespace shim::core

@@ -1,0 +1,252 @@
+#include <core/relay.hpp>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <kfd/fork.hpp>
+
+namespace shim::core {
+
+namespace {
+
+// The application's signal handlers run on its own threads.
+template <class Function>
+std::thread start_thread(const char* name, Function function) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  for (int synchronous : {SIGSEGV, SIGBUS, SIGFPE, SIGILL})
+    sigdelset(&all, synchronous);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  std::thread thread(std::move(function));
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(thread.native_handle(), name);
+  return thread;
+}
+
+void perform(const SemaphoreSignal& signal) {
+  kfd::Syncobj& syncobj = signal.semaphore->syncobj;
+  // The call logs its error, and there is nobody left to return it to.
+  if (signal.semaphore->type == SemaphoreType::timeline)
+    static_cast<void>(syncobj.signal_point(signal.value));
+  else
+    static_cast<void>(syncobj.signal());
+}
+
+} // namespace
+
+Relay::~Relay() {
+  if (kfd::in_forked_child()) {
+    for (std::thread* thread : {&out_thread_, &in_thread_})
+      if (thread->joinable())
+        thread->detach();
+    return;
+  }
+  stopping_ = true;
+  if (out_thread_.joinable()) {
+    static_cast<void>(waker_.set_and_wake(0));
+    out_thread_.join();
+  }
+  {
+    std::lock_guard lock(out_mutex_);
+    signal_everything_locked();
+  }
+  if (in_thread_.joinable()) {
+    eventfd_write(stop_in_.get(), 1);
+    in_thread_.join();
+  }
+  release_armed();
+}
+
+// --- out ---
+
+Result<const kfd::Signal*> Relay::waker() {
+  std::lock_guard lock(out_mutex_);
+  if (!waker_.valid()) {
+    Result<kfd::Signal> signal = gpu_.acquire_signal(kfd::SignalKind::interrupting);
+    if (!signal)
+      return signal.error();
+    waker_ = *std::move(signal);
+    out_thread_ = start_thread("cuda-signals", [this] { run_out(); });
+  }
+  return &waker_;
+}
+
+void Relay::signal_after(MarkerRef marker, std::vector<SemaphoreSignal> signals) {
+  std::lock_guard lock(out_mutex_);
+  outgoing_.push_back({std::move(marker), std::move(signals)});
+  // The event may have come before the thread could know what for.
+  if (gpu_.fault())
+    signal_everything_locked();
+  else if (outgoing_.back().marker->done())
+    flush_locked();
+}
+
+bool Relay::flush() {
+  std::lock_guard lock(out_mutex_);
+  return flush_locked();
+}
+
+bool Relay::flush_locked() {
+  // Newest first: where a stream's later marker is done, so are its earlier ones, but only if they are looked
+  // at after it.
+  std::vector<bool> done(outgoing_.size());
+  std::size_t index = outgoing_.size();
+  for (auto entry = outgoing_.rbegin(); entry != outgoing_.rend(); ++entry)
+    done[--index] = entry->marker->done();
+  for (auto entry = outgoing_.begin(); entry != outgoing_.end(); ++index) {
+    if (!done[index]) {
+      ++entry;
+      continue;
+    }
+    entry->marker->signal.raise_nothing();
+    for (const SemaphoreSignal& signal : entry->signals)
+      perform(signal);
+    entry = outgoing_.erase(entry);
+  }
+  if (outgoing_.empty())
+    performed_.notify_all();
+  return outgoing_.empty();
+}
+
+void Relay::signal_everything_locked() {
+  for (const Outgoing& entry : outgoing_) {
+    entry.marker->signal.raise_nothing();
+    for (const SemaphoreSignal& signal : entry.signals)
+      perform(signal);
+  }
+  outgoing_.clear();
+  performed_.notify_all();
+}
+
+MarkerRef Relay::take_pending(const SharedSemaphore& semaphore) {
+  std::lock_guard lock(out_mutex_);
+  for (auto entry = outgoing_.rbegin(); entry != outgoing_.rend(); ++entry)
+    for (auto signal = entry->signals.begin(); signal != entry->signals.end(); ++signal)
+      if (signal->semaphore.get() == &semaphore) {
+        entry->signals.erase(signal);
+        return entry->marker; // an entry without signals is dropped once its marker is done
+      }
+  return {};
+}
+
+void Relay::run_out() {
+  while (!stopping_) {
+    if (!waker_.wait_raised()) {
+      // The GPU has faulted: nothing more will be done, and nobody outside shall wait for it.
+      std::lock_guard lock(out_mutex_);
+      signal_everything_locked();
+      return;
+    }
+    flush();
+  }
+}
+
+void Relay::drain(std::chrono::nanoseconds limit) {
+  std::unique_lock lock(out_mutex_);
+  auto nothing_left = [this] { return flush_locked() || gpu_.fault(); };
+  if (limit == kfd::wait_forever)
+    performed_.wait(lock, nothing_left);
+  else
+    performed_.wait_for(lock, limit, nothing_left);
+}
+
+// --- in ---
+
+Result<void> Relay::start_in_locked() {
+  if (in_thread_.joinable())
+    return {};
+  epoll_ = util::Fd(epoll_create1(EPOLL_CLOEXEC));
+  stop_in_ = util::Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = nullptr;
+  if (!epoll_.valid() || !stop_in_.valid() ||
+      epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_in_.get(), &event) != 0)
+    return util::fail_errno("epoll for semaphores", errno);
+  in_thread_ = start_thread("cuda-waits", [this] { run_in(); });
+  return {};
+}
+
+Result<Relay::Incoming*> Relay::free_slot_locked() {
+  if (!free_slots_.empty()) {
+    Incoming* slot = free_slots_.back();
+    free_slots_.pop_back();
+    return slot;
+  }
+  util::Fd fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd.valid())
+    return util::fail_errno("eventfd", errno);
+  slots_.push_back({.event = std::move(fd)});
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = &slots_.back();
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, slots_.back().event.get(), &event) != 0) {
+    int err = errno;
+    slots_.pop_back();
+    return util::fail_errno("epoll_ctl", err);
+  }
+  return &slots_.back();
+}
+
+Result<void> Relay::complete_when(MarkerRef marker, const kfd::Syncobj& syncobj, std::uint64_t point,
+                                  std::shared_ptr<void> keep) {
+  std::lock_guard lock(in_mutex_);
+  if (Result<void> started = start_in_locked(); !started)
+    return started;
+  Result<Incoming*> slot = free_slot_locked();
+  if (!slot)
+    return slot.error();
+  if (Result<void> registered = syncobj.register_eventfd(point, (*slot)->event.get()); !registered) {
+    free_slots_.push_back(*slot);
+    return registered;
+  }
+  (*slot)->marker = std::move(marker);
+  (*slot)->keep = std::move(keep);
+  return {};
+}
+
+void Relay::fired(Incoming& slot) {
+  MarkerRef marker;
+  std::shared_ptr<void> keep; // the syncobj goes after the lock
+  {
+    std::lock_guard lock(in_mutex_);
+    eventfd_t count = 0;
+    if (eventfd_read(slot.event.get(), &count) != 0)
+      return;
+    marker = std::move(slot.marker);
+    keep = std::move(slot.keep);
+    free_slots_.push_back(&slot);
+  }
+  if (marker)
+    static_cast<void>(marker->complete());
+}
+
+void Relay::run_in() {
+  std::array<epoll_event, 64> events;
+  while (!stopping_) {
+    int count = epoll_wait(epoll_.get(), events.data(), events.size(), -1);
+    if (count < 0 && errno != EINTR) {
+      static_cast<void>(util::fail_errno("epoll_wait", errno));
+      return;
+    }
+    for (int i = 0; i < count; ++i)
+      if (void* slot = events[static_cast<std::size_t>(i)].data.ptr)
+        fired(*static_cast<Incoming*>(slot));
+  }
+}
+
+void Relay::release_armed() {
+  std::lock_guard lock(in_mutex_);
+  // Their eventfds may still fire, which is what makes a slot free again.
+  for (Incoming& slot : slots_)
+    if (MarkerRef marker = std::move(slot.marker))
+      static_cast<void>(marker->complete());
+}
+
+} // namespace shim::core
