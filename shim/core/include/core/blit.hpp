@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include <kfd/device.hpp>
 #include <util/error.hpp>
@@ -33,7 +34,9 @@ public:
   static Result<std::unique_ptr<BlitKernels>> load(kfd::Device& gpu);
 
   // In stream order; returns when they are queued.
-  Result<void> copy(Stream& stream, const CopyRegion& region) const;
+  // With a payload (32000 bytes at most) the source is a copy of it, which the stream keeps; region.source is
+  // ignored.
+  Result<void> copy(Stream& stream, const CopyRegion& region, std::span<const std::byte> payload = {}) const;
   Result<void> fill(Stream& stream, const FillRegion& region) const;
 
 private:

@@ -80,7 +80,6 @@ private:
   std::uint64_t done() const { return static_cast<std::uint64_t>(start_value - progress_.value()); }
   Slot& slot(std::uint64_t index) { return slots_[index % ring_packets]; }
   bool fits(std::uint32_t packets, std::uint32_t kernarg_bytes) const;
-  Result<void> checkpoint_if_due();
   MarkerRef oldest_recorded();
   Slot& begin_slot(std::uint64_t index, std::uint64_t count);
 

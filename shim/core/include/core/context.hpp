@@ -12,11 +12,13 @@
 #include <core/event.hpp>
 #include <core/handle.hpp>
 #include <core/stream.hpp>
+#include <core/thread_state.hpp>
 #include <util/error.hpp>
 
 namespace shim::core {
 
 class Device;
+class Externals;
 class HostFunctions;
 class Module;
 class Staging;
@@ -69,6 +71,8 @@ public:
   }
   // Waits for all work in all streams.
   Result<void> synchronize();
+  // Waits for what the legacy stream is ordered with: its own work and the blocking streams'.
+  Result<void> synchronize_blocking();
   Result<std::unique_ptr<Channel>> acquire_channel(int priority);
   void release_channel(std::unique_ptr<Channel> channel);
   Result<MarkerRef> acquire_marker(kfd::SignalKind kind);
@@ -76,10 +80,13 @@ public:
   // --- what else lives in it ---
   Result<Event*> create_event(unsigned flags);
   void destroy_event(Event* event);
-  Module* add_module(std::unique_ptr<Module> module);
-  void destroy_module(Module* module);
+  Result<Module*> add_module(std::unique_ptr<Module> module);
+  // Waits for the context's work first.
+  Result<void> destroy_module(Module* module);
   Staging& staging() { return *staging_; }
   HostFunctions& host_functions() { return *host_functions_; }
+  // Imported memory and semaphores; made on first use (externals.cpp).
+  Externals& externals();
   void add_observer(ContextObserver* observer);
   void remove_observer(ContextObserver* observer);
 
@@ -91,16 +98,21 @@ public:
   // Bytes that kernels with a stack of unknown depth are given for each thread.
   std::size_t stack_limit() const { return stack_limit_.load(std::memory_order_relaxed); }
 
+  // At exit: the destructor will not wait for work.
+  void abandon() { abandon_ = true; }
+
   std::uint64_t handle = 0;
   std::atomic<int> attach_count = 1; // cuCtxAttach, cuCtxDetach
 
 private:
   Context(Device& device, unsigned flags, bool primary);
   void reap_retired_locked();
+  Result<void> synchronize_streams(bool all);
 
   Device& device_;
   const unsigned flags_;
   const bool primary_;
+  bool abandon_ = false;
   std::unique_ptr<Stream> legacy_;
   std::mutex mutex_;                             // over the lists
   std::vector<std::unique_ptr<Stream>> streams_; // alive and retired ones, legacy excepted
@@ -115,6 +127,8 @@ private:
   std::atomic<std::size_t> stack_limit_ = 1024;
   std::atomic<std::size_t> printf_limit_ = 1 << 20;
   std::atomic<std::size_t> heap_limit_ = 8 << 20;
+  std::once_flag externals_once_;
+  std::shared_ptr<Externals> externals_;
 };
 
 // --- the calling thread's stack of current contexts ---
@@ -129,7 +143,7 @@ std::uint64_t current_handle();
 void push_current(std::uint64_t handle);
 // CUDA_ERROR_INVALID_CONTEXT where the stack is empty.
 Result<std::uint64_t> pop_current();
-// Replaces the top; 0 removes it.
+// Replaces the top; 0 removes it, and the one below it becomes current.
 void set_current(std::uint64_t handle);
 
 } // namespace shim::core

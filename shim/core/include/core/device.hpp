@@ -79,8 +79,6 @@ public:
   void close();
 
 private:
-  void destroy_primary_locked();
-
   const int ordinal_;
   kfd::Process& process_;
   const kfd::NodeProperties node_;

@@ -43,6 +43,9 @@ private:
   Result<void> initialise_locked();
   void forked();
 
+  bool forked_ = false;
+  bool hooked_ = false;
+
   std::atomic<CUresult> state_ = CUDA_ERROR_NOT_INITIALIZED;
   std::mutex mutex_;
   std::unique_ptr<kfd::Process> process_;

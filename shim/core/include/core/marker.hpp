@@ -75,6 +75,7 @@ public:
 private:
   friend class MarkerRef;
   void give_back(Marker* marker);
+  Result<kfd::Signal> gpu_signal(kfd::SignalKind kind);
 
   kfd::Device& device_;
   std::mutex mutex_;

@@ -61,6 +61,9 @@ public:
   // Is everything that was put into the stream done? For the legacy stream: in the blocking streams as well.
   Result<bool> idle();
   Result<void> synchronize();
+  // This stream alone, whatever its role: empty where it is idle, else an interrupting marker behind its
+  // work.
+  Result<MarkerRef> sync_marker();
 
   // For the implicit ordering: a marker behind the work that the stream has now; empty where it is idle.
   Result<MarkerRef> order_marker();
@@ -76,6 +79,7 @@ private:
     return order_slow();
   }
   Result<void> order_slow();
+  Result<void> synchronize_own();
   Result<void> order_behind(Stream& other, std::atomic<std::uint64_t>& seen);
   Result<void> begin_locked(std::unique_lock<std::mutex>& lock, std::uint32_t packets,
                             std::uint32_t kernarg_bytes);

@@ -1,0 +1,124 @@
+#include <core/driver.hpp>
+
+#include <cstdlib>
+#include <pthread.h>
+#include <sstream>
+
+#include <util/env.hpp>
+
+namespace shim::core {
+
+namespace {
+
+// CUDA_VISIBLE_DEVICES: ordinals in the order that the application shall see; the list ends at the first bad
+// one.
+std::vector<std::size_t> visible_devices(std::size_t count) {
+  std::vector<std::size_t> visible;
+  const char* list = std::getenv("CUDA_VISIBLE_DEVICES");
+  if (!list) {
+    for (std::size_t i = 0; i < count; ++i)
+      visible.push_back(i);
+    return visible;
+  }
+  std::istringstream stream(list);
+  std::string word;
+  while (std::getline(stream, word, ',')) {
+    char* end = nullptr;
+    unsigned long ordinal = std::strtoul(word.c_str(), &end, 10);
+    if (word.empty() || *end != '\0' || ordinal >= count)
+      break;
+    visible.push_back(ordinal);
+  }
+  return visible;
+}
+
+} // namespace
+
+// Never destroyed: threads of the application may call us while the process ends.
+Driver& driver() {
+  static Driver* const root = new Driver;
+  return *root;
+}
+
+Result<void> Driver::initialise() {
+  std::lock_guard lock(mutex_);
+  CUresult now = state();
+  if (now == CUDA_SUCCESS)
+    return {};
+  if (now != CUDA_ERROR_NOT_INITIALIZED || forked_)
+    return util::fail(now, "cuInit in a process that ends or was forked after an earlier cuInit");
+  return initialise_locked();
+}
+
+Result<void> Driver::initialise_locked() {
+  Result<std::unique_ptr<kfd::Process>> process = kfd::Process::open();
+  if (!process)
+    return process.error();
+  const std::vector<kfd::NodeProperties>& nodes = (*process)->nodes();
+  for (std::size_t node : visible_devices(nodes.size()))
+    devices_.push_back(std::make_unique<Device>(static_cast<int>(devices_.size()), **process, nodes[node]));
+  if (devices_.empty())
+    return util::fail(CUDA_ERROR_NO_DEVICE, "no GPU to use among {}", nodes.size());
+  process_ = std::move(*process);
+  if (!hooked_) {
+    hooked_ = true;
+    std::atexit([] { driver().tear_down(); });
+    pthread_atfork(nullptr, nullptr, [] { driver().forked(); });
+  }
+  state_.store(CUDA_SUCCESS, std::memory_order_release);
+  return {};
+}
+
+void Driver::forked() {
+  forked_ = true;
+  state_.store(CUDA_ERROR_NOT_INITIALIZED, std::memory_order_release);
+}
+
+Result<Device*> Driver::device(int ordinal) const {
+  if (ordinal < 0 || ordinal >= device_count())
+    return util::fail(CUDA_ERROR_INVALID_DEVICE, "there is no device {}", ordinal);
+  return devices_[static_cast<std::size_t>(ordinal)].get();
+}
+
+Result<Context*> Driver::create_context(Device& device, unsigned flags) {
+  Result<std::unique_ptr<Context>> context = Context::create(device, flags, false);
+  if (!context)
+    return context.error();
+  std::lock_guard lock(mutex_);
+  Context* raw = context->get();
+  contexts_.emplace(raw, std::move(*context));
+  return raw;
+}
+
+void Driver::destroy_context(Context* context) {
+  std::unique_ptr<Context> going;
+  {
+    std::lock_guard lock(mutex_);
+    auto found = contexts_.find(context);
+    if (found == contexts_.end())
+      return;
+    going = std::move(found->second);
+    contexts_.erase(found);
+  }
+}
+
+void Driver::tear_down() {
+  if (forked_ || state() != CUDA_SUCCESS)
+    return;
+  state_.store(CUDA_ERROR_DEINITIALIZED, std::memory_order_release);
+  std::unordered_map<Context*, std::unique_ptr<Context>> contexts;
+  {
+    std::lock_guard lock(mutex_);
+    contexts.swap(contexts_);
+  }
+  for (auto& [raw, context] : contexts)
+    context->abandon();
+  contexts.clear();
+  for (std::unique_ptr<Device>& device : devices_) {
+    device->drop_primary();
+    device->close();
+  }
+  process_.reset();
+}
+
+} // namespace shim::core

@@ -1,0 +1,69 @@
+#include <core/event.hpp>
+
+#include <core/context.hpp>
+#include <core/device.hpp>
+#include <core/stream.hpp>
+
+namespace shim::core {
+
+Result<void> Event::record(Stream& stream) {
+  if (flags_ & CU_EVENT_DISABLE_TIMING) {
+    Result<bool> idle = stream.idle();
+    if (!idle)
+      return idle.error();
+    if (*idle) {
+      std::lock_guard lock(mutex_);
+      recorded_ = true;
+      marker_.reset();
+      return {};
+    }
+  }
+  Result<MarkerRef> marker = stream.record(kfd::SignalKind::interrupting);
+  if (!marker)
+    return marker.error();
+  std::lock_guard lock(mutex_);
+  recorded_ = true;
+  marker_ = std::move(*marker);
+  return {};
+}
+
+MarkerRef Event::marker() const {
+  std::lock_guard lock(mutex_);
+  return marker_;
+}
+
+bool Event::done() const {
+  std::lock_guard lock(mutex_);
+  return !marker_ || marker_->done();
+}
+
+Result<void> Event::synchronize() const {
+  MarkerRef last = marker();
+  return last ? last->wait() : Result<void>();
+}
+
+Result<void> Event::make_wait(Stream& stream) const {
+  MarkerRef last = marker();
+  if (!last || last->done())
+    return {};
+  return stream.wait(std::move(last));
+}
+
+Result<float> Event::elapsed(const Event& start, const Event& end) {
+  for (const Event* event : {&start, &end}) {
+    if (event->flags_ & CU_EVENT_DISABLE_TIMING)
+      return util::fail(CUDA_ERROR_INVALID_HANDLE, "cuEventElapsedTime: an event was made without timing");
+    std::lock_guard lock(event->mutex_);
+    if (!event->recorded_)
+      return util::fail(CUDA_ERROR_INVALID_HANDLE, "cuEventElapsedTime: an event was never recorded");
+    if (!event->marker_->done())
+      return util::Error{CUDA_ERROR_NOT_READY};
+  }
+  std::uint64_t from = start.marker()->signal.end_ticks();
+  std::uint64_t to = end.marker()->signal.end_ticks();
+  double ticks = static_cast<double>(static_cast<std::int64_t>(to - from));
+  double hertz = static_cast<double>(start.context_.device().opened().gpu_clock_hz());
+  return static_cast<float>(ticks * 1000.0 / hertz);
+}
+
+} // namespace shim::core

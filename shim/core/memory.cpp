@@ -1,0 +1,217 @@
+#include <core/memory.hpp>
+
+#include <algorithm>
+
+#include <core/driver.hpp>
+
+namespace shim::core {
+
+namespace {
+
+constexpr std::uint64_t page_bytes = 4096;
+constexpr std::uint64_t pitch_alignment = 256; // CU_DEVICE_ATTRIBUTE_TEXTURE_PITCH_ALIGNMENT
+
+AllocationView view_of(const Allocation& a) {
+  return {a.kind, a.context, a.base, a.size, a.flags, a.id, a.sync_memops};
+}
+
+Result<std::uint64_t> allocate(Context& context, AllocationKind kind, kfd::MemoryKind memory,
+                               std::uint64_t size, unsigned flags) {
+  if (size == 0)
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "an allocation of 0 bytes");
+  constexpr std::uint64_t largest = std::uint64_t{1} << 46;
+  if (size > largest)
+    return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "an allocation of {} bytes", size);
+  Result<kfd::Buffer> buffer =
+      context.device().opened().allocate(memory, size, {.host_access = memory == kfd::MemoryKind::gtt});
+  if (!buffer)
+    return buffer.error();
+  auto allocation = std::make_unique<Allocation>();
+  allocation->kind = kind;
+  allocation->context = &context;
+  allocation->base = buffer->address();
+  allocation->size = size;
+  allocation->flags = flags;
+  allocation->buffer = std::move(*buffer);
+  Result<AllocationView> inserted = driver().allocations().insert(std::move(allocation));
+  if (!inserted)
+    return inserted.error();
+  return inserted->base;
+}
+
+// Takes the allocation out of the table once nothing runs that may use it.
+Result<void> release(std::uint64_t base) {
+  std::unique_ptr<Allocation> allocation = driver().allocations().remove(base);
+  if (!allocation)
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "no allocation begins at {:#x}", base);
+  return allocation->context->synchronize();
+}
+
+} // namespace
+
+Result<AllocationView> AllocationTable::insert(std::unique_ptr<Allocation> allocation) {
+  std::unique_lock lock(mutex_);
+  auto next = by_base_.lower_bound(allocation->base);
+  bool overlaps = next != by_base_.end() && next->second->base < allocation->end();
+  if (next != by_base_.begin())
+    overlaps = overlaps || std::prev(next)->second->end() > allocation->base;
+  if (overlaps)
+    return util::fail(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, "[{:#x}, {:#x}) overlaps another allocation",
+                      allocation->base, allocation->end());
+  allocation->id = next_id_++;
+  AllocationView view = view_of(*allocation);
+  by_base_.emplace(allocation->base, std::move(allocation));
+  return view;
+}
+
+std::optional<AllocationView> AllocationTable::find(std::uint64_t address) const {
+  std::shared_lock lock(mutex_);
+  auto next = by_base_.upper_bound(address);
+  if (next == by_base_.begin())
+    return std::nullopt;
+  const Allocation& candidate = *std::prev(next)->second;
+  if (address >= candidate.end())
+    return std::nullopt;
+  return view_of(candidate);
+}
+
+bool AllocationTable::overlaps(std::uint64_t address, std::uint64_t size) const {
+  std::shared_lock lock(mutex_);
+  auto next = by_base_.lower_bound(address);
+  if (next != by_base_.end() && next->second->base < address + size)
+    return true;
+  return next != by_base_.begin() && std::prev(next)->second->end() > address;
+}
+
+std::unique_ptr<Allocation> AllocationTable::remove(std::uint64_t base) {
+  std::unique_lock lock(mutex_);
+  auto found = by_base_.find(base);
+  if (found == by_base_.end())
+    return nullptr;
+  std::unique_ptr<Allocation> allocation = std::move(found->second);
+  by_base_.erase(found);
+  return allocation;
+}
+
+std::vector<std::unique_ptr<Allocation>> AllocationTable::remove_all(const Context& context) {
+  std::vector<std::unique_ptr<Allocation>> removed;
+  std::unique_lock lock(mutex_);
+  for (auto it = by_base_.begin(); it != by_base_.end();) {
+    if (it->second->context == &context) {
+      removed.push_back(std::move(it->second));
+      it = by_base_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  return removed;
+}
+
+bool AllocationTable::set_sync_memops(std::uint64_t address, bool on) {
+  std::unique_lock lock(mutex_);
+  auto next = by_base_.upper_bound(address);
+  if (next == by_base_.begin() || address >= std::prev(next)->second->end())
+    return false;
+  std::prev(next)->second->sync_memops = on;
+  return true;
+}
+
+std::size_t AllocationTable::size() const {
+  std::shared_lock lock(mutex_);
+  return by_base_.size();
+}
+
+Result<std::uint64_t> allocate_device(Context& context, std::uint64_t size) {
+  return allocate(context, AllocationKind::device, kfd::MemoryKind::vram, size, 0);
+}
+
+Result<PitchedAllocation> allocate_pitched(Context& context, std::uint64_t width, std::uint64_t height,
+                                           unsigned element_size) {
+  if (element_size != 4 && element_size != 8 && element_size != 16)
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemAllocPitch: elements of {} bytes", element_size);
+  std::uint64_t pitch = (width + pitch_alignment - 1) / pitch_alignment * pitch_alignment;
+  if (width == 0 || height == 0 || pitch < width || pitch > 0x7fffffff)
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemAllocPitch: {} rows of {} bytes", height, width);
+  std::uint64_t size;
+  if (__builtin_mul_overflow(pitch, height, &size))
+    return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "cuMemAllocPitch: {} rows of {} bytes", height, pitch);
+  Result<std::uint64_t> address = allocate_device(context, size);
+  if (!address)
+    return address.error();
+  return PitchedAllocation{*address, pitch};
+}
+
+Result<std::uint64_t> allocate_managed(Context& context, std::uint64_t size, unsigned flags) {
+  if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST)
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemAllocManaged: flags {:#x}", flags);
+  return allocate(context, AllocationKind::managed, kfd::MemoryKind::gtt, size, flags);
+}
+
+Result<void> free_device(std::uint64_t address) {
+  if (address == 0)
+    return {};
+  std::optional<AllocationView> found = driver().allocations().find(address);
+  if (!found || found->base != address || found->is_host() || found->kind == AllocationKind::module)
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemFree: {:#x} is not an allocation", address);
+  return release(address);
+}
+
+Result<void*> allocate_host(Context& context, std::uint64_t size, unsigned flags) {
+  constexpr unsigned known =
+      CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED;
+  if (flags & ~known)
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemHostAlloc: flags {:#x}", flags);
+  Result<std::uint64_t> address = allocate(context, AllocationKind::host, kfd::MemoryKind::gtt, size, flags);
+  if (!address)
+    return address.error();
+  return reinterpret_cast<void*>(*address);
+}
+
+Result<void> free_host(void* pointer) {
+  auto address = reinterpret_cast<std::uint64_t>(pointer);
+  std::optional<AllocationView> found = driver().allocations().find(address);
+  if (!found || found->base != address || found->kind != AllocationKind::host)
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemFreeHost: {:#x} is not such memory", address);
+  return release(address);
+}
+
+Result<void> register_host(Context& context, void* pointer, std::uint64_t size, unsigned flags) {
+  constexpr unsigned known =
+      CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_IOMEMORY;
+  auto address = reinterpret_cast<std::uint64_t>(pointer);
+  std::uint64_t end;
+  if (!pointer || size == 0 || (flags & ~known) || __builtin_add_overflow(address, size, &end))
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemHostRegister({:#x}, {}, {:#x})", address, size, flags);
+  if (flags & CU_MEMHOSTREGISTER_IOMEMORY)
+    return util::fail(CUDA_ERROR_NOT_SUPPORTED, "cuMemHostRegister of device registers");
+  // The kernel pins whole pages: two registrations that share one cannot be told apart.
+  std::uint64_t first_page = address / page_bytes * page_bytes;
+  if (driver().allocations().overlaps(first_page, end - first_page))
+    return util::fail(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, "[{:#x}, {:#x}) is registered", address,
+                      end);
+  Result<kfd::Buffer> buffer = context.device().opened().register_host(pointer, size);
+  if (!buffer)
+    return buffer.error();
+  auto allocation = std::make_unique<Allocation>();
+  allocation->kind = AllocationKind::registered;
+  allocation->context = &context;
+  allocation->base = address;
+  allocation->size = size;
+  allocation->flags = flags;
+  allocation->buffer = std::move(*buffer);
+  Result<AllocationView> inserted = driver().allocations().insert(std::move(allocation));
+  if (!inserted)
+    return inserted.error();
+  return {};
+}
+
+Result<void> unregister_host(void* pointer) {
+  auto address = reinterpret_cast<std::uint64_t>(pointer);
+  std::optional<AllocationView> found = driver().allocations().find(address);
+  if (!found || found->base != address || found->kind != AllocationKind::registered)
+    return util::fail(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, "cuMemHostUnregister: {:#x} is not registered",
+                      address);
+  return release(address);
+}
+
+} // namespace shim::core

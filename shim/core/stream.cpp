@@ -1,0 +1,164 @@
+#include <core/stream.hpp>
+
+#include <core/context.hpp>
+
+namespace shim::core {
+
+Stream::Stream(Context& context, StreamRole role, unsigned flags, int priority)
+    : context_(context), role_(role), flags_(flags), priority_(priority) {}
+
+Stream::~Stream() {
+  order_marker_.reset();
+  if (channel_ && channel_->idle())
+    context_.release_channel(std::move(channel_));
+}
+
+Result<void> Stream::begin_locked(std::unique_lock<std::mutex>& lock, std::uint32_t packets,
+                                  std::uint32_t kernarg_bytes) {
+  if (!channel_) {
+    Result<std::unique_ptr<Channel>> channel = context_.acquire_channel(priority_);
+    if (!channel)
+      return channel.error();
+    channel_ = std::move(*channel);
+  }
+  return channel_->reserve(lock, packets, kernarg_bytes);
+}
+
+Result<MarkerRef> Stream::record(kfd::SignalKind kind) {
+  Result<MarkerRef> marker = context_.acquire_marker(kind);
+  if (!marker)
+    return marker;
+  if (Result<void> recorded = record(*marker); !recorded)
+    return recorded.error();
+  return marker;
+}
+
+Result<void> Stream::record(MarkerRef marker) {
+  if (Result<void> ordered = order(); !ordered)
+    return ordered;
+  std::unique_lock lock(mutex_);
+  if (Result<void> ready = begin_locked(lock, 1, 0); !ready)
+    return ready;
+  channel_->record(std::move(marker));
+  work_.fetch_add(1, std::memory_order_release);
+  return {};
+}
+
+Result<void> Stream::wait(MarkerRef marker) {
+  if (Result<void> ordered = order(); !ordered)
+    return ordered;
+  if (Result<void> waiting = wait_unordered(std::move(marker)); !waiting)
+    return waiting;
+  work_.fetch_add(1, std::memory_order_release);
+  return {};
+}
+
+Result<void> Stream::wait_unordered(MarkerRef marker) {
+  std::unique_lock lock(mutex_);
+  if (Result<void> ready = begin_locked(lock, 1, 0); !ready)
+    return ready;
+  channel_->wait(std::move(marker));
+  return {};
+}
+
+Result<MarkerRef> Stream::order_marker() {
+  std::unique_lock lock(mutex_);
+  if (idle_locked())
+    return MarkerRef();
+  std::uint64_t work = work_.load(std::memory_order_relaxed);
+  if (order_marker_ && order_marker_work_ == work)
+    return order_marker_;
+  Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::polled);
+  if (!marker)
+    return marker;
+  if (Result<void> ready = begin_locked(lock, 1, 0); !ready)
+    return ready.error();
+  channel_->record(*marker);
+  order_marker_ = *marker;
+  order_marker_work_ = work;
+  return marker;
+}
+
+Result<void> Stream::order_behind(Stream& other, std::atomic<std::uint64_t>& seen) {
+  std::uint64_t work = other.work();
+  if (seen.load(std::memory_order_acquire) == work)
+    return {};
+  Result<MarkerRef> marker = other.order_marker();
+  if (!marker)
+    return marker.error();
+  if (*marker)
+    if (Result<void> waiting = wait_unordered(std::move(*marker)); !waiting)
+      return waiting;
+  seen.store(work, std::memory_order_release);
+  return {};
+}
+
+Result<void> Stream::order_slow() {
+  if (role_ != StreamRole::legacy)
+    return order_behind(context_.legacy_stream(), seen_legacy_);
+  return context_.for_each_blocking(
+      [&](Stream& other) { return order_behind(other, other.seen_by_legacy_); });
+}
+
+Result<bool> Stream::idle() {
+  if (Result<void> status = context_.status(); !status)
+    return status.error();
+  {
+    std::lock_guard lock(mutex_);
+    if (!idle_locked())
+      return false;
+  }
+  if (role_ != StreamRole::legacy)
+    return true;
+  bool all_idle = true;
+  Result<void> looked = context_.for_each_blocking([&](Stream& other) -> Result<void> {
+    std::lock_guard lock(other.mutex_);
+    all_idle = all_idle && other.idle_locked();
+    return {};
+  });
+  if (!looked)
+    return looked.error();
+  return all_idle;
+}
+
+Result<void> Stream::synchronize() {
+  if (role_ == StreamRole::legacy)
+    return context_.synchronize_blocking();
+  return synchronize_own();
+}
+
+Result<void> Stream::synchronize_own() {
+  Result<MarkerRef> marker = sync_marker();
+  if (!marker)
+    return marker.error();
+  return *marker ? (*marker)->wait() : context_.status();
+}
+
+Result<MarkerRef> Stream::sync_marker() {
+  Channel::Point point;
+  Channel* channel;
+  {
+    std::lock_guard lock(mutex_);
+    if (idle_locked())
+      return MarkerRef();
+    point = channel_->point();
+    channel = channel_.get();
+  }
+  Result<bool> reached = channel->reached(point);
+  if (!reached)
+    return reached.error();
+  if (*reached)
+    return MarkerRef();
+  if (point.marker && point.marker->signal.kind() == kfd::SignalKind::interrupting)
+    return point.marker;
+  std::unique_lock lock(mutex_);
+  Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::interrupting);
+  if (!marker)
+    return marker;
+  if (Result<void> ready = begin_locked(lock, 1, 0); !ready)
+    return ready.error();
+  channel_->record(*marker);
+  return marker;
+}
+
+} // namespace shim::core

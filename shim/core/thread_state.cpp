@@ -1,0 +1,94 @@
+#include <core/thread_state.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <vector>
+
+#include <core/context.hpp>
+#include <core/driver.hpp>
+
+namespace shim::core {
+
+namespace {
+
+// The part that needs a destructor.
+struct ThreadLists {
+  std::vector<std::uint64_t> below; // the stack of contexts, without its top
+  std::vector<std::uint64_t> stream_contexts;
+
+  ~ThreadLists() {
+    if (driver().state() != CUDA_SUCCESS)
+      return;
+    for (std::uint64_t handle : stream_contexts)
+      if (auto* context = static_cast<Context*>(driver().handles().find(HandleKind::context, handle)))
+        context->drop_thread_stream(this_thread().id);
+  }
+};
+
+thread_local constinit ThreadState state;
+
+ThreadLists& lists() {
+  thread_local ThreadLists value;
+  return value;
+}
+
+} // namespace
+
+ThreadState& this_thread() {
+  static std::atomic<std::uint64_t> next_id = 1;
+  if (state.id == 0) [[unlikely]]
+    state.id = next_id.fetch_add(1, std::memory_order_relaxed);
+  return state;
+}
+
+void note_thread_stream(std::uint64_t context) {
+  lists().stream_contexts.push_back(context);
+}
+
+Result<Context*> current_context_even_if_faulted() {
+  if (state.in_host_function)
+    return util::fail(CUDA_ERROR_NOT_PERMITTED, "a CUDA call from a host function");
+  if (state.current == 0)
+    return util::fail(CUDA_ERROR_INVALID_CONTEXT, "no context is current to this thread");
+  void* context = driver().handles().find(HandleKind::context, state.current);
+  if (!context)
+    return util::fail(CUDA_ERROR_CONTEXT_IS_DESTROYED, "the current context was destroyed");
+  return static_cast<Context*>(context);
+}
+
+Result<Context*> current_context() {
+  Result<Context*> context = current_context_even_if_faulted();
+  if (!context)
+    return context;
+  if (Result<void> status = (*context)->status(); !status)
+    return status.error();
+  return context;
+}
+
+std::uint64_t current_handle() {
+  return state.current;
+}
+
+void push_current(std::uint64_t handle) {
+  if (state.current != 0)
+    lists().below.push_back(state.current);
+  state.current = handle;
+}
+
+Result<std::uint64_t> pop_current() {
+  if (state.current == 0)
+    return util::fail(CUDA_ERROR_INVALID_CONTEXT, "no context is current to this thread");
+  std::uint64_t popped = state.current;
+  set_current(0);
+  return popped;
+}
+
+void set_current(std::uint64_t handle) {
+  state.current = handle;
+  if (handle == 0 && !lists().below.empty()) {
+    state.current = lists().below.back();
+    lists().below.pop_back();
+  }
+}
+
+} // namespace shim::core
