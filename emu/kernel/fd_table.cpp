@@ -31,6 +31,14 @@ enum class Kind : std::uint8_t { none, file, hidden };
 // One byte a descriptor: what every close(), ioctl() and mmap() of the program looks at.
 constexpr std::size_t max_descriptors = 1 << 20;
 std::atomic<Kind> kinds[max_descriptors];
+std::atomic<unsigned> highest_hidden{0};
+std::atomic<unsigned> highest_file{0};
+
+void raise(std::atomic<unsigned>& highest, unsigned to) {
+  unsigned seen = highest.load(std::memory_order_relaxed);
+  while (seen < to && !highest.compare_exchange_weak(seen, to)) {
+  }
+}
 
 struct Table {
   std::mutex mutex;
@@ -116,6 +124,7 @@ void attach(int fd, std::shared_ptr<File> file) {
   std::scoped_lock lock(table().mutex);
   old = std::exchange(table().files[fd], std::move(file));
   kinds[fd].store(Kind::file, std::memory_order_release);
+  raise(highest_file, static_cast<unsigned>(fd));
 }
 
 int install(std::shared_ptr<File> file, const char* name, int flags) {
@@ -146,10 +155,9 @@ void forget(int fd) {
 }
 
 void forget_range(unsigned first, unsigned last) {
-  const unsigned end = static_cast<unsigned>(std::min<std::size_t>(std::size_t{last} + 1, max_descriptors));
-  for (unsigned fd = first; fd < end; ++fd)
-    if (kinds[fd].load(std::memory_order_relaxed) == Kind::file)
-      forget(static_cast<int>(fd));
+  const unsigned end = std::min(last, highest_file.load(std::memory_order_relaxed));
+  for (std::uint64_t fd = first; fd <= end; ++fd)
+    forget(static_cast<int>(fd));
 }
 
 void duplicate(int from, int to) {
@@ -167,8 +175,10 @@ int hide(int fd) {
   real::close(fd);
   if (high < 0)
     return high;
-  if (static_cast<std::size_t>(high) < max_descriptors)
+  if (static_cast<std::size_t>(high) < max_descriptors) {
     kinds[high].store(Kind::hidden, std::memory_order_release);
+    raise(highest_hidden, static_cast<unsigned>(high));
+  }
   return high;
 }
 
@@ -178,6 +188,14 @@ void close_hidden(int fd) {
   if (static_cast<std::size_t>(fd) < max_descriptors)
     kinds[fd].store(Kind::none, std::memory_order_release);
   real::close(fd);
+}
+
+std::uint64_t next_hidden(unsigned first, unsigned last) {
+  const unsigned end = highest_hidden.load(std::memory_order_relaxed) + 1;
+  for (std::uint64_t fd = first; fd < end && fd <= last; ++fd)
+    if (is_hidden(static_cast<int>(fd)))
+      return fd;
+  return std::uint64_t{last} + 1;
 }
 
 std::shared_ptr<File> find_or_adopt(int fd) {

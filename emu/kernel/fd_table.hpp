@@ -69,6 +69,8 @@ void duplicate(int from, int to);
 int hide(int fd);
 void close_hidden(int fd);
 bool is_hidden(int fd);
+// The first hidden descriptor in [first, last], or last + 1.
+std::uint64_t next_hidden(unsigned first, unsigned last);
 
 // The File for a descriptor that came from elsewhere (SCM_RIGHTS, exec, another library's raw system call): a
 // dma-buf, syncobj or sync_file of ours, recognised by its memfd name and magic, and attached. Null where it

@@ -1,0 +1,515 @@
+// /dev/kfd: the dispatcher, and the ioctls that are about the process as a whole. Source: kfd_chardev.c.
+#include "device.hpp"
+#include "fd_table.hpp"
+#include "kfd.hpp"
+#include "kfd_limits.hpp"
+#include "kfd_process.hpp"
+#include "process.hpp"
+#include "real.hpp"
+#include "user_memory.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <iterator>
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+namespace emu::kernel {
+
+using namespace uapi;
+
+namespace {
+
+std::atomic<KfdProcess*> current{nullptr}; // never destroyed: it lives as long as the process
+std::mutex current_mutex;
+std::atomic<unsigned> watched_mappings{0};
+
+KfdProcess* ensure_process() {
+  if (KfdProcess* known = kfd_process())
+    return known;
+  std::scoped_lock lock(current_mutex);
+  KfdProcess* known = current.load();
+  if (!known || known->pid() != getpid()) {
+    known = new KfdProcess(getpid());
+    current.store(known);
+  }
+  return known;
+}
+
+class KfdFile : public File {
+public:
+  explicit KfdFile(KfdProcess* process) : process_(process) {}
+
+  long ioctl(unsigned long request, void* argument) override;
+
+  long mmap(void* address, std::size_t length, int protection, int flags, off64_t offset) override {
+    if (process_->pid() != getpid())
+      return -EBADF;
+    return process_->mmap(address, length, protection, flags, static_cast<std::uint64_t>(offset));
+  }
+
+  void fix_stat(struct stat64& out) const override {
+    out.st_mode = S_IFCHR | 0666;
+    out.st_rdev = makedev(card::kfd_major, 0);
+    out.st_size = 0;
+  }
+
+private:
+  KfdProcess* process_;
+};
+
+// --- the table of ioctls
+// --------------------------------------------------------------------------------------------
+
+using Handler = int (*)(KfdProcess&, void*);
+
+struct Entry {
+  unsigned long request = 0;
+  const char* name = nullptr;
+  Handler handler = nullptr;
+};
+
+template <auto method>
+struct Call;
+template <class Args, int (KfdProcess::*method)(Args&)>
+struct Call<method> {
+  static int run(KfdProcess& process, void* data) { return (process.*method)(*static_cast<Args*>(data)); }
+};
+
+int get_version(KfdProcess&, void* data) {
+  auto& args = *static_cast<kfd_ioctl_get_version_args*>(data);
+  args.major_version = KFD_IOCTL_MAJOR_VERSION_VALUE;
+  args.minor_version = KFD_IOCTL_MINOR_VERSION_VALUE;
+  return 0;
+}
+int destroy_event(KfdProcess& process, void* data) {
+  return process.events().destroy(static_cast<kfd_ioctl_destroy_event_args*>(data)->event_id);
+}
+int set_event(KfdProcess& process, void* data) {
+  return process.events().set(static_cast<kfd_ioctl_set_event_args*>(data)->event_id);
+}
+int reset_event(KfdProcess& process, void* data) {
+  return process.events().reset(static_cast<kfd_ioctl_reset_event_args*>(data)->event_id);
+}
+int wait_events(KfdProcess& process, void* data) {
+  return process.events().wait(*static_cast<kfd_ioctl_wait_events_args*>(data));
+}
+// What a kernel without CONFIG_HSA_AMD_SVM says; the retired debugger ioctls say the same.
+int refuse(KfdProcess&, void*) {
+  return -EPERM;
+}
+int criu_op(KfdProcess&, void*) {
+  if (geteuid() != 0)
+    return -EACCES;
+  complain("CRIU_OP is not modelled");
+  return -EINVAL;
+}
+
+#define METHOD(NAME, method)                                                                                 \
+  Entry {                                                                                                    \
+    ioc::NAME, #NAME, Call<&KfdProcess::method>::run                                                         \
+  }
+#define FUNCTION(NAME, function)                                                                             \
+  Entry {                                                                                                    \
+    ioc::NAME, #NAME, function                                                                               \
+  }
+constexpr Entry entries[] = {
+    FUNCTION(GET_VERSION, get_version),
+    METHOD(CREATE_QUEUE, create_queue),
+    METHOD(DESTROY_QUEUE, destroy_queue),
+    METHOD(SET_MEMORY_POLICY, set_memory_policy),
+    METHOD(GET_CLOCK_COUNTERS, get_clock_counters),
+    METHOD(GET_PROCESS_APERTURES, get_process_apertures),
+    METHOD(UPDATE_QUEUE, update_queue),
+    METHOD(CREATE_EVENT, create_event),
+    FUNCTION(DESTROY_EVENT, destroy_event),
+    FUNCTION(SET_EVENT, set_event),
+    FUNCTION(RESET_EVENT, reset_event),
+    FUNCTION(WAIT_EVENTS, wait_events),
+    FUNCTION(DBG_REGISTER_DEPRECATED, refuse),
+    FUNCTION(DBG_UNREGISTER_DEPRECATED, refuse),
+    FUNCTION(DBG_ADDRESS_WATCH_DEPRECATED, refuse),
+    FUNCTION(DBG_WAVE_CONTROL_DEPRECATED, refuse),
+    METHOD(SET_SCRATCH_BACKING_VA, set_scratch_backing_va),
+    METHOD(GET_TILE_CONFIG, get_tile_config),
+    METHOD(SET_TRAP_HANDLER, set_trap_handler),
+    METHOD(GET_PROCESS_APERTURES_NEW, get_process_apertures_new),
+    METHOD(ACQUIRE_VM, acquire_vm),
+    METHOD(ALLOC_MEMORY_OF_GPU, alloc_memory),
+    METHOD(FREE_MEMORY_OF_GPU, free_memory),
+    METHOD(MAP_MEMORY_TO_GPU, map_memory),
+    METHOD(UNMAP_MEMORY_FROM_GPU, unmap_memory),
+    METHOD(SET_CU_MASK, set_cu_mask),
+    METHOD(GET_QUEUE_WAVE_STATE, get_queue_wave_state),
+    METHOD(GET_DMABUF_INFO, get_dmabuf_info),
+    METHOD(IMPORT_DMABUF, import_dmabuf),
+    METHOD(ALLOC_QUEUE_GWS, alloc_queue_gws),
+    METHOD(SMI_EVENTS, smi_events),
+    FUNCTION(SVM, refuse),
+    FUNCTION(SET_XNACK_MODE, refuse),
+    FUNCTION(CRIU_OP, criu_op),
+    METHOD(AVAILABLE_MEMORY, available_memory),
+    METHOD(EXPORT_DMABUF, export_dmabuf),
+    METHOD(RUNTIME_ENABLE, runtime_enable),
+    METHOD(DBG_TRAP, dbg_trap),
+};
+#undef METHOD
+#undef FUNCTION
+
+constexpr bool in_order() {
+  for (std::size_t i = 0; i < std::size(entries); ++i)
+    if (_IOC_NR(entries[i].request) != i + 1)
+      return false;
+  return true;
+}
+static_assert(in_order(), "an ioctl's place in the table is its number");
+
+// ROCm's out-of-tree driver numbers from here; released runtimes probe them and take the refusal.
+constexpr unsigned out_of_tree_start = 0x80;
+
+int unknown(unsigned long request) {
+  if (_IOC_NR(request) < out_of_tree_start || _IOC_TYPE(request) != 'K')
+    complain("unknown ioctl %#lx on /dev/kfd", request);
+  else
+    trace("out-of-tree ioctl %#lx on /dev/kfd", request);
+  return -ENOTTY;
+}
+
+} // namespace
+
+KfdProcess* kfd_process() {
+  KfdProcess* known = current.load(std::memory_order_acquire);
+  return known && known->pid() == getpid() ? known : nullptr;
+}
+
+std::shared_ptr<File> open_kfd(int, int& error) {
+  error = 0;
+  return std::make_shared<KfdFile>(ensure_process());
+}
+
+// As kfd_ioctl(): the program's size decides how much is copied, the kernel's own table the rest.
+long KfdFile::ioctl(unsigned long request, void* argument) {
+  const unsigned nr = _IOC_NR(request);
+  if (nr == 0 || nr > std::size(entries))
+    return unknown(request);
+  const Entry& entry = entries[nr - 1];
+  if (process_->pid() != getpid())
+    return -EBADF;
+  const std::size_t user_size = _IOC_SIZE(request);
+  const std::size_t size = std::max<std::size_t>(user_size, _IOC_SIZE(entry.request));
+  alignas(8) std::byte small[1024];
+  std::unique_ptr<std::byte[]> large;
+  std::byte* data = small;
+  if (size > sizeof small) {
+    large = std::make_unique<std::byte[]>(size);
+    data = large.get();
+  }
+  std::memset(data, 0, size);
+  const auto user = reinterpret_cast<std::uint64_t>(argument);
+  if (_IOC_DIR(entry.request) & _IOC_WRITE && !copy_from_user(data, user, user_size))
+    return -EFAULT;
+  long result = entry.handler(*process_, data);
+  if (_IOC_DIR(entry.request) & _IOC_READ && !copy_to_user(user, data, user_size))
+    result = -EFAULT;
+  trace("kfd %s = %ld", entry.name, result);
+  return result;
+}
+
+// --- the process as a whole
+// -----------------------------------------------------------------------------------------
+
+bool KfdProcess::is_gpu(std::uint32_t gpu_id) {
+  return gpu_id == card::gpu_id;
+}
+
+int KfdProcess::ensure_doorbells_locked() {
+  if (doorbells_)
+    return 0;
+  if (const int error = BufferObject::create(kfd_limits::doorbell_slice, 0, domain_doorbell, 0, doorbells_))
+    return error;
+  for (unsigned i = kfd_limits::first_non_cp_doorbell; i <= kfd_limits::last_non_cp_doorbell; ++i) {
+    used_doorbells_.set(i);
+    used_doorbells_.set(i + kfd_limits::doorbell_mirror);
+  }
+  return 0;
+}
+
+int KfdProcess::ensure_mmio_locked() {
+  return mmio_ ? 0 : BufferObject::create(kfd_limits::page_size, 0, domain_doorbell, 0, mmio_);
+}
+
+int KfdProcess::acquire_vm(kfd_ioctl_acquire_vm_args& args) {
+  const std::shared_ptr<File> file = fd_table::find(static_cast<int>(args.drm_fd));
+  std::scoped_lock lock(mutex_);
+  if (!is_gpu(args.gpu_id))
+    return -EINVAL;
+  auto* owner = dynamic_cast<VmOwner*>(file.get());
+  if (!owner)
+    return -EINVAL;
+  if (drm_file_)
+    return drm_file_ == file ? 0 : -EBUSY;
+  if (owner->vm()->acquired_by_kfd.exchange(true))
+    return -EINVAL;
+  drm_file_ = file;
+  mmap_key_ = owner->file();
+  vm_ = owner->vm();
+  return 0;
+}
+
+namespace {
+kfd_process_device_apertures apertures() {
+  kfd_process_device_apertures result{};
+  result.lds_base = kfd_limits::lds_base;
+  result.lds_limit = kfd_limits::lds_base + kfd_limits::aperture_limit;
+  result.scratch_base = kfd_limits::scratch_base;
+  result.scratch_limit = kfd_limits::scratch_base + kfd_limits::aperture_limit;
+  result.gpuvm_base = kfd_limits::gpuvm_base;
+  result.gpuvm_limit = kfd_limits::gpuvm_limit;
+  result.gpu_id = card::gpu_id;
+  return result;
+}
+} // namespace
+
+int KfdProcess::get_process_apertures(kfd_ioctl_get_process_apertures_args& args) {
+  args.process_apertures[0] = apertures();
+  args.num_of_nodes = 1;
+  return 0;
+}
+
+int KfdProcess::get_process_apertures_new(kfd_ioctl_get_process_apertures_new_args& args) {
+  constexpr std::uint32_t topology_devices = 2; // the CPU counts
+  if (args.num_of_nodes > topology_devices)
+    return -EINVAL;
+  const bool only_asked = args.num_of_nodes == 0;
+  args.num_of_nodes = 1;
+  const kfd_process_device_apertures one = apertures();
+  return only_asked || copy_to_user(args.kfd_process_device_apertures_ptr, &one, sizeof one) ? 0 : -EFAULT;
+}
+
+int KfdProcess::get_clock_counters(kfd_ioctl_get_clock_counters_args& args) {
+  timespec raw{};
+  clock_gettime(CLOCK_MONOTONIC_RAW, &raw);
+  args.gpu_clock_counter = is_gpu(args.gpu_id) ? gpu_clock_counter() : 0;
+  args.cpu_clock_counter =
+      static_cast<std::uint64_t>(raw.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(raw.tv_nsec);
+  args.system_clock_counter = boottime_ns();
+  args.system_clock_freq = 1'000'000'000;
+  return 0;
+}
+
+int KfdProcess::set_memory_policy(kfd_ioctl_set_memory_policy_args& args) {
+  if (args.default_policy > CACHE_POLICY_NONCOHERENT || args.alternate_policy > CACHE_POLICY_NONCOHERENT)
+    return -EINVAL;
+  std::scoped_lock lock(mutex_);
+  if (!is_gpu(args.gpu_id))
+    return -EINVAL;
+  return bound_locked() ? -ESRCH : 0; // gfx9 and later keep coherence per page: nothing to set
+}
+
+int KfdProcess::set_trap_handler(kfd_ioctl_set_trap_handler_args& args) {
+  std::scoped_lock lock(mutex_);
+  if (!is_gpu(args.gpu_id))
+    return -EINVAL;
+  if (bound_locked())
+    return -ESRCH;
+  trap_handler_ = args.tba_addr;
+  trap_memory_ = args.tma_addr;
+  if (!queues_.empty())
+    gpu().set_trap_handler(trap_handler_, trap_memory_);
+  return 0;
+}
+
+// With the hardware scheduler the address is kept and used by nothing on gfx10: scratch comes from the queue.
+int KfdProcess::set_scratch_backing_va(kfd_ioctl_set_scratch_backing_va_args& args) {
+  std::scoped_lock lock(mutex_);
+  return is_gpu(args.gpu_id) ? bound_locked() : -EINVAL;
+}
+
+int KfdProcess::get_tile_config(kfd_ioctl_get_tile_config_args& args) {
+  if (!is_gpu(args.gpu_id))
+    return -EINVAL;
+  args.gb_addr_config = card::gb_addr_config;
+  args.num_banks = 0;
+  args.num_ranks = 0;
+  constexpr std::uint32_t tile_modes = 32, macro_tile_modes = 16; // none of them used since gfx9
+  const std::uint32_t zeros[tile_modes] = {};
+  args.num_tile_configs = std::min(args.num_tile_configs, tile_modes);
+  if (!copy_to_user(args.tile_config_ptr, zeros, args.num_tile_configs * sizeof zeros[0])) {
+    args.num_tile_configs = 0;
+    return -EFAULT;
+  }
+  args.num_macro_tile_configs = std::min(args.num_macro_tile_configs, macro_tile_modes);
+  if (!copy_to_user(args.macro_tile_config_ptr, zeros, args.num_macro_tile_configs * sizeof zeros[0])) {
+    args.num_macro_tile_configs = 0;
+    return -EFAULT;
+  }
+  return 0;
+}
+
+int KfdProcess::runtime_enable(kfd_ioctl_runtime_enable_args& args) {
+  std::scoped_lock lock(mutex_);
+  if (!(args.mode_mask & RUNTIME_ENABLE_MODE_ENABLE)) {
+    runtime_enabled_ = false;
+    return 0;
+  }
+  if (runtime_enabled_)
+    return -EBUSY;
+  if (!queues_.empty())
+    return -EEXIST;
+  runtime_enabled_ = true;
+  return 0;
+}
+
+int KfdProcess::dbg_trap(kfd_ioctl_dbg_trap_args& args) {
+  if (args.pid == 0 || ::kill(static_cast<pid_t>(args.pid), 0) != 0)
+    return -ESRCH;
+  if (static_cast<pid_t>(args.pid) != pid_)
+    return -EPERM; // not traced by us
+  if (args.op != DBG_TRAP_ENABLE)
+    return -EINVAL; // nobody enabled debugging
+  complain("DBG_TRAP_ENABLE is not modelled");
+  return -EPERM;
+}
+
+int KfdProcess::create_event(kfd_ioctl_create_event_args& args) {
+  if (args.event_page_offset) {
+    if (events_.has_page())
+      return -EINVAL;
+    std::scoped_lock lock(mutex_);
+    if (!is_gpu(handle_gpu_id(args.event_page_offset)))
+      return -EINVAL;
+    if (const int error = bound_locked())
+      return error;
+    Memory* memory = memory_locked(args.event_page_offset);
+    if (!memory || memory->bo->is_userptr())
+      return -EINVAL;
+    if (const int error = events_.set_page(memory->bo))
+      return error;
+    signal_handle_ = args.event_page_offset;
+    has_signal_handle_ = true;
+  }
+  return events_.create(args);
+}
+
+int KfdProcess::smi_events(kfd_ioctl_smi_events_args& args) {
+  if (!is_gpu(args.gpuid))
+    return -EINVAL;
+  complain("SMI_EVENTS is not modelled");
+  return -ENOMEM;
+}
+
+// --- mmap
+// -------------------------------------------------------------------------------------------------------------
+
+long KfdProcess::mmap(void* address, std::size_t length, int protection, int flags, std::uint64_t offset) {
+  const std::uint32_t gpu_id = gpu_id_of_mmap(offset);
+  switch (offset & KFD_MMAP_TYPE_MASK) {
+  case KFD_MMAP_TYPE_DOORBELL: {
+    if (!is_gpu(gpu_id))
+      return -ENODEV;
+    if (length != kfd_limits::doorbell_slice)
+      return -EINVAL;
+    std::shared_ptr<BufferObject> page;
+    {
+      std::scoped_lock lock(mutex_);
+      if (const int error = ensure_doorbells_locked())
+        return error == -ENOMEM ? -ENOMEM : error;
+      page = doorbells_;
+    }
+    const long result = page->map_to_user(address, length, protection, flags, 0);
+    if (!real::failed(reinterpret_cast<void*>(result)) && protection & PROT_WRITE) {
+      std::scoped_lock lock(mappings_mutex_);
+      doorbell_mappings_[static_cast<std::uintptr_t>(result)] = length;
+      ++watched_mappings;
+      gpu().watch_doorbells(reinterpret_cast<void*>(result), length);
+    }
+    return result;
+  }
+  case KFD_MMAP_TYPE_EVENTS:
+    return events_.map_page(address, length, protection, flags);
+  case KFD_MMAP_TYPE_MMIO: {
+    if (!is_gpu(gpu_id))
+      return -ENODEV;
+    if (length != kfd_limits::page_size)
+      return -EINVAL;
+    std::shared_ptr<BufferObject> page;
+    {
+      std::scoped_lock lock(mutex_);
+      if (const int error = ensure_mmio_locked())
+        return error;
+      page = mmio_;
+    }
+    return page->map_to_user(address, length, protection, flags, 0);
+  }
+  default: // RESERVED_MEM: of APUs
+    return is_gpu(gpu_id) ? -EINVAL : -ENODEV;
+  }
+}
+
+void KfdProcess::forget_mappings(void* address, std::size_t length) {
+  const auto begin = reinterpret_cast<std::uintptr_t>(address);
+  std::scoped_lock lock(mappings_mutex_);
+  for (auto it = doorbell_mappings_.begin(); it != doorbell_mappings_.end();) {
+    if (it->first >= begin + length || it->first + it->second <= begin) {
+      ++it;
+      continue;
+    }
+    gpu().forget_doorbells(reinterpret_cast<void*>(it->first), it->second);
+    it = doorbell_mappings_.erase(it);
+    --watched_mappings;
+  }
+}
+
+void kfd_forget_mappings(void* address, std::size_t length) {
+  if (watched_mappings.load(std::memory_order_relaxed) == 0)
+    return;
+  if (KfdProcess* process = kfd_process())
+    process->forget_mappings(address, length);
+}
+
+// --- interrupts
+// -------------------------------------------------------------------------------------------------------
+
+void kfd_interrupt(const gpu::Interrupt& interrupt) {
+  KfdProcess* process = kfd_process();
+  if (!process || interrupt.queue == gpu::no_queue)
+    return;
+  // The valid bits of the context id, as event_interrupt_wq_v10() takes them.
+  using Source = gpu::Interrupt::Source;
+  switch (interrupt.source) {
+  case Source::end_of_pipe:
+    return process->events().interrupt(interrupt.context_id, 32);
+  case Source::sq_message:
+    return process->events().interrupt(interrupt.context_id & 0x7fffff, 23);
+  case Source::sdma_trap:
+    return process->events().interrupt(interrupt.context_id & 0xfffffff, 28);
+  }
+}
+
+void kfd_fault(const gpu::Fault& fault) {
+  KfdProcess* process = kfd_process();
+  if (!process)
+    return;
+  if (fault.kind == gpu::FaultKind::page_fault || fault.kind == gpu::FaultKind::memory_violation) {
+    process->evict_queues();
+    kfd_hsa_memory_exception_data data{};
+    data.va = fault.page.address & ~(kfd_limits::page_size - 1);
+    data.gpu_id = card::gpu_id;
+    data.failure.NotPresent = fault.page.not_present;
+    data.failure.ReadOnly = !fault.page.not_present && fault.page.access == memory::Access::write;
+    data.failure.NoExecute = !fault.page.not_present && fault.page.access == memory::Access::execute;
+    process->events().memory_exception(data);
+    return;
+  }
+  // A queue that will not go on: what the driver reports after it found the GPU hung and reset it.
+  kfd_hsa_hw_exception_data data{};
+  data.reset_cause = HW_EXCEPTION_GPU_HANG;
+  data.memory_lost = 1;
+  data.gpu_id = card::gpu_id;
+  process->events().hw_exception(data);
+}
+
+} // namespace emu::kernel
