@@ -1,0 +1,372 @@
+#include "drm_context.hpp"
+
+#include "drm_file.hpp"
+#include "process.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace emu::kernel {
+
+namespace {
+
+constexpr std::uint32_t bo_list_max_entries = 128 * 1024;     // AMDGPU_BO_LIST_MAX_ENTRIES
+constexpr std::uint32_t max_contexts = 4096;                  // AMDGPU_VM_MAX_NUM_CTX
+constexpr auto queue_empty_timeout = std::chrono::seconds(1); // MAX_WAIT_SCHED_ENTITY_Q_EMPTY
+
+// VM_L2_PROTECTION_FAULT_STATUS on gfx10
+constexpr std::uint32_t fault_permission_shift = 4, fault_mapping_error = 1u << 8, fault_rw = 1u << 18;
+
+gpu::Ring ring_of(std::uint32_t ip_type) {
+  switch (ip_type) {
+  case AMDGPU_HW_IP_GFX:
+    return gpu::Ring::graphics;
+  case AMDGPU_HW_IP_COMPUTE:
+    return gpu::Ring::compute;
+  default:
+    return gpu::Ring::dma;
+  }
+}
+
+const char* ring_name(std::uint32_t ip_type) {
+  return ip_type == AMDGPU_HW_IP_GFX ? "gfx" : ip_type == AMDGPU_HW_IP_COMPUTE ? "compute" : "sdma";
+}
+
+void record_fault(VmState& vm, const gpu::Fault& fault) {
+  if (fault.kind != gpu::FaultKind::page_fault)
+    return;
+  std::lock_guard lock(vm.mutex);
+  vm.fault_address = fault.page.address & ~(memory::page_size - 1);
+  const bool write = fault.page.access == memory::Access::write;
+  vm.fault_status = fault.page.not_present ? fault_mapping_error : 0;
+  vm.fault_status |= (write                                          ? 2u
+                      : fault.page.access == memory::Access::execute ? 4u
+                                                                     : 1u)
+                     << fault_permission_shift;
+  vm.fault_status |= write ? fault_rw : 0;
+}
+
+} // namespace
+
+bool has_cap_sys_nice() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & 1u << CAP_SYS_NICE);
+}
+
+int rings_of(std::uint32_t ip_type) {
+  switch (ip_type) {
+  case AMDGPU_HW_IP_GFX:
+    return 1;
+  case AMDGPU_HW_IP_COMPUTE:
+    return 4;
+  case AMDGPU_HW_IP_DMA:
+    return 2;
+  default:
+    return ip_type < hardware_ip_kinds ? 0 : -EINVAL;
+  }
+}
+
+void ContextRing::issue_fences(Job& job) {
+  job.scheduled = scheduled_.issue();
+  job.finished = finished_.issue();
+  scheduled_slot_ = job.scheduled.slot;
+  scheduled_behind_ = job.finished.sequence - job.scheduled.sequence;
+}
+
+FenceRef ContextRing::scheduled_fence_of(const FenceRef& finished) const {
+  if (finished.slot == FenceRef::no_slot)
+    return finished;
+  return {scheduled_slot_, 0, finished.sequence - scheduled_behind_};
+}
+
+std::uint64_t ContextRing::record(const FenceRef& fence) {
+  std::lock_guard lock(mutex_);
+  fences_[next_sequence_ % sched_jobs] = fence;
+  return next_sequence_++;
+}
+
+int ContextRing::fence(std::uint64_t sequence, FenceRef& out) {
+  std::lock_guard lock(mutex_);
+  if (sequence == ~0ull)
+    sequence = next_sequence_ - 1;
+  if (sequence >= next_sequence_)
+    return -EINVAL;
+  out = sequence + sched_jobs < next_sequence_ ? FenceRef{} : fences_[sequence % sched_jobs];
+  return 0;
+}
+
+void ContextRing::wait_for_room() {
+  FenceRef oldest;
+  {
+    std::lock_guard lock(mutex_);
+    oldest = fences_[next_sequence_ % sched_jobs];
+  }
+  Machine::get().wait(Deadline::never(), [&] { return Machine::get().signaled(oldest); });
+}
+
+void ContextRing::push(Job job) {
+  std::lock_guard lock(mutex_);
+  jobs_.push_back(std::move(job));
+  if (running_)
+    return filled_.notify_one();
+  running_ = true;
+  start_thread("kfd-emu-ring", [self = shared_from_this()] { self->loop(); });
+}
+
+void ContextRing::loop() {
+  while (true) {
+    Job job;
+    {
+      std::unique_lock lock(mutex_);
+      // A busy ring keeps its thread for a moment: the next submission is often near.
+      if (jobs_.empty() && !cancelled_)
+        filled_.wait_for(lock, std::chrono::seconds(1), [&] { return !jobs_.empty() || cancelled_; });
+      if (jobs_.empty()) {
+        running_ = false;
+        idle_.notify_all();
+        return;
+      }
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+      if (jobs_.empty())
+        idle_.notify_all();
+    }
+    run(job);
+  }
+}
+
+void ContextRing::run(Job& job) {
+  Machine& machine = Machine::get();
+  machine.wait(Deadline::never(), [&] { return cancelled_.load() || payload::signaled(job.dependencies); });
+  int error = 0;
+  if (cancelled_)
+    error = -ESRCH;
+  else if (job.context->guilty)
+    error = -ECANCELED;
+  scheduled_.signal(job.scheduled, error);
+  if (error == 0)
+    error = execute(job);
+  error_ = error;
+  if (error == 0 && job.user_fence)
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(job.user_fence->host() + job.user_fence_offset),
+                     job.sequence, __ATOMIC_RELEASE);
+  // What the job held goes before anybody hears that it is done: a program may look for leaks right then.
+  const FenceRef finished = job.finished;
+  job = {};
+  finished_.signal(finished, error);
+}
+
+int ContextRing::execute(const Job& job) {
+  gpu::Submission submission;
+  submission.ring = ring_of(job.ip_type);
+  submission.space = std::shared_ptr<const memory::AddressSpace>(job.vm, &job.vm->space());
+  submission.ibs = job.ibs;
+  const std::optional<gpu::Fault> fault = gpu().submit(submission, stop_);
+  if (!fault)
+    return 0;
+  record_fault(*job.vm_state, *fault);
+  job.context->guilty = true;
+  complain("%s ring: job %llu failed (%s); its context is lost", ring_name(job.ip_type),
+           static_cast<unsigned long long>(job.sequence), gpu::to_string(fault->kind));
+  return -ECANCELED;
+}
+
+void ContextRing::close() {
+  std::unique_lock lock(mutex_);
+  idle_.wait_for(lock, queue_empty_timeout, [&] { return jobs_.empty(); });
+  cancelled_ = true;
+  filled_.notify_all();
+  lock.unlock();
+  Machine::get().announce(); // a job that waits for its dependencies
+}
+
+Context::~Context() {
+  for (auto& [key, ring] : rings_)
+    ring->close();
+}
+
+int Context::ring(std::uint32_t ip_type, std::uint32_t instance, std::uint32_t ring,
+                  std::shared_ptr<ContextRing>& out) {
+  const int rings = rings_of(ip_type);
+  if (rings < 0 || instance != 0 || ring >= static_cast<std::uint32_t>(rings))
+    return -EINVAL;
+  std::lock_guard lock(mutex_);
+  std::shared_ptr<ContextRing>& entry = rings_[{ip_type, ring}];
+  if (!entry) {
+    auto made = std::make_shared<ContextRing>();
+    if (!made->valid())
+      return -ENOMEM;
+    entry = std::move(made);
+  }
+  if (const int error = entry->error())
+    return error;
+  out = entry;
+  return 0;
+}
+
+std::uint32_t ContextTable::add(std::shared_ptr<Context> context) {
+  std::lock_guard lock(mutex_);
+  std::uint32_t id = 1;
+  for (auto it = contexts_.begin(); it != contexts_.end() && it->first == id; ++it)
+    ++id;
+  if (id >= max_contexts)
+    return 0;
+  contexts_.emplace(id, std::move(context));
+  return id;
+}
+
+std::shared_ptr<Context> ContextTable::find(std::uint32_t id) {
+  std::lock_guard lock(mutex_);
+  auto it = contexts_.find(id);
+  return it == contexts_.end() ? nullptr : it->second;
+}
+
+std::shared_ptr<Context> ContextTable::remove(std::uint32_t id) {
+  std::lock_guard lock(mutex_);
+  auto it = contexts_.find(id);
+  if (it == contexts_.end())
+    return nullptr;
+  std::shared_ptr<Context> context = std::move(it->second);
+  contexts_.erase(it);
+  return context;
+}
+
+void ContextTable::clear() {
+  std::map<std::uint32_t, std::shared_ptr<Context>> all;
+  {
+    std::lock_guard lock(mutex_);
+    all.swap(contexts_);
+  }
+}
+
+long DrmFile::ctx(drm_amdgpu_ctx& args) {
+  const drm_amdgpu_ctx_in in = args.in;
+  if (in.op == AMDGPU_CTX_OP_SET_STABLE_PSTATE) {
+    if (in.flags > AMDGPU_CTX_STABLE_PSTATE_PEAK)
+      return -EINVAL;
+    return contexts_.find(in.ctx_id) ? 0 : -EINVAL; // clocks are not modelled
+  }
+  if (in.op < AMDGPU_CTX_OP_ALLOC_CTX || in.op > AMDGPU_CTX_OP_GET_STABLE_PSTATE || in.flags)
+    return -EINVAL;
+  if (in.op == AMDGPU_CTX_OP_ALLOC_CTX) {
+    // More than normal takes CAP_SYS_NICE or the display's master; a value that is none means normal.
+    const bool high = in.priority == AMDGPU_CTX_PRIORITY_HIGH || in.priority == AMDGPU_CTX_PRIORITY_VERY_HIGH;
+    if (high && is_render() && !has_cap_sys_nice())
+      return -EACCES;
+    const std::uint32_t id = contexts_.add(std::make_shared<Context>(in.priority));
+    if (id == 0)
+      return -ENOSPC;
+    args.out.alloc.ctx_id = id;
+    return 0;
+  }
+  if (in.op == AMDGPU_CTX_OP_FREE_CTX)
+    return contexts_.remove(in.ctx_id) ? 0 : -EINVAL;
+
+  const std::shared_ptr<Context> context = contexts_.find(in.ctx_id);
+  if (!context)
+    return -EINVAL;
+  const bool guilty = context->state->guilty;
+  if (in.op == AMDGPU_CTX_OP_GET_STABLE_PSTATE) {
+    args.out.pstate.flags = AMDGPU_CTX_STABLE_PSTATE_NONE;
+    return 0;
+  }
+  args.out.state.flags = 0;
+  args.out.state.hangs = 0;
+  if (in.op == AMDGPU_CTX_OP_QUERY_STATE)
+    args.out.state.reset_status = guilty ? AMDGPU_CTX_UNKNOWN_RESET : AMDGPU_CTX_NO_RESET;
+  else if (guilty)
+    args.out.state.flags = AMDGPU_CTX_QUERY2_FLAGS_RESET | AMDGPU_CTX_QUERY2_FLAGS_GUILTY;
+  return 0;
+}
+
+// Master's alone. Priorities are not modelled.
+long DrmFile::sched(drm_amdgpu_sched& args) {
+  if (args.in.op != AMDGPU_SCHED_OP_PROCESS_PRIORITY_OVERRIDE &&
+      args.in.op != AMDGPU_SCHED_OP_CONTEXT_PRIORITY_OVERRIDE)
+    return -EINVAL;
+  if (args.in.priority < AMDGPU_CTX_PRIORITY_VERY_LOW || args.in.priority > AMDGPU_CTX_PRIORITY_VERY_HIGH)
+    return -EINVAL;
+  const auto target = fd_table::find_as<DrmFile>(args.in.fd);
+  if (!target)
+    return -EINVAL;
+  if (args.in.op == AMDGPU_SCHED_OP_CONTEXT_PRIORITY_OVERRIDE && !target->contexts_.find(args.in.ctx_id))
+    return -EINVAL;
+  return 0;
+}
+
+long DrmFile::vm_ioctl(drm_amdgpu_vm& args) {
+  if (args.in.flags)
+    return -EINVAL;
+  std::lock_guard lock(gem_mutex_);
+  switch (args.in.op) {
+  case AMDGPU_VM_OP_RESERVE_VMID:
+    reserved_vmid_ = true;
+    return 0;
+  case AMDGPU_VM_OP_UNRESERVE_VMID:
+    reserved_vmid_ = false;
+    return 0;
+  default:
+    return -EINVAL;
+  }
+}
+
+int DrmFile::make_buffer_list(const drm_amdgpu_bo_list_in& in, BufferList& out) {
+  if (in.bo_number > bo_list_max_entries)
+    return -EINVAL;
+  const auto* info = reinterpret_cast<const std::byte*>(in.bo_info_ptr);
+  if (in.bo_number && !info)
+    return -EFAULT;
+  out.reserve(in.bo_number);
+  std::lock_guard lock(gem_mutex_);
+  for (std::uint32_t i = 0; i < in.bo_number; ++i, info += in.bo_info_size) {
+    drm_amdgpu_bo_list_entry entry = {};
+    std::copy_n(info, std::min<std::size_t>(in.bo_info_size, sizeof entry),
+                reinterpret_cast<std::byte*>(&entry));
+    auto it = buffers_.find(entry.bo_handle);
+    if (it == buffers_.end())
+      return -ENOENT;
+    out.push_back(it->second);
+  }
+  return 0;
+}
+
+long DrmFile::bo_list(drm_amdgpu_bo_list& args) {
+  const drm_amdgpu_bo_list_in in = args.in;
+  std::uint32_t handle = in.list_handle;
+  auto list = std::make_shared<BufferList>();
+  if (in.operation == AMDGPU_BO_LIST_OP_CREATE || in.operation == AMDGPU_BO_LIST_OP_UPDATE)
+    if (const int error = make_buffer_list(in, *list); error < 0)
+      return error;
+  std::lock_guard lock(gem_mutex_);
+  switch (in.operation) {
+  case AMDGPU_BO_LIST_OP_CREATE:
+    for (handle = 1; lists_.contains(handle);)
+      ++handle;
+    lists_[handle] = std::move(list);
+    break;
+  case AMDGPU_BO_LIST_OP_DESTROY:
+    lists_.erase(handle);
+    handle = 0;
+    break;
+  case AMDGPU_BO_LIST_OP_UPDATE: {
+    auto it = lists_.find(handle);
+    if (it == lists_.end())
+      return -ENOENT;
+    it->second = std::move(list);
+    break;
+  }
+  default:
+    return -EINVAL;
+  }
+  args = {};
+  args.out.list_handle = handle;
+  return 0;
+}
+
+} // namespace emu::kernel

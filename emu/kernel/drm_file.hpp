@@ -1,0 +1,108 @@
+// An open file of the emulated card (/dev/dri/card0, renderD128): a GPU address space, buffer handles,
+// syncobj handles, contexts, and the ioctls upon them, with the checks and errnos of Linux 6.12. Thread-safe.
+#pragma once
+
+#include "drm_context.hpp"
+#include "drm_uapi.hpp"
+#include "fd_table.hpp"
+#include "syncobj_table.hpp"
+#include "vm.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace emu::kernel {
+
+// A buffer list of AMDGPU_BO_LIST, or of one submission.
+using BufferList = std::vector<std::shared_ptr<BufferObject>>;
+
+class DrmFile : public File, public VmOwner {
+public:
+  explicit DrmFile(unsigned minor);
+  ~DrmFile() override;
+
+  long ioctl(unsigned long request, void* argument) override;
+  long mmap(void* address, std::size_t length, int protection, int flags, off64_t offset) override;
+  void fix_stat(struct stat64& out) const override;
+
+  const std::shared_ptr<Vm>& vm() override { return vm_; }
+  const File* file() const override { return this; }
+  bool is_render() const;
+
+  std::shared_ptr<BufferObject> find_buffer(std::uint32_t handle);
+  // The handle of the buffer in this file: the one that it has, or a new one.
+  std::uint32_t handle_for(std::shared_ptr<BufferObject> bo);
+  std::uint32_t new_handle(std::shared_ptr<BufferObject> bo);
+
+private:
+  struct Ioctl; // one row of the tables in drm_file.cpp
+  friend struct IoctlTable;
+  static const Ioctl* find_ioctl(unsigned nr);
+  long permit(const Ioctl& ioctl) const;
+
+  // drm_file.cpp: what every DRM driver answers
+  long version(drm_version& args);
+  long get_unique(drm_unique& args);
+  long get_magic(drm_auth& args);
+  long auth_magic(drm_auth& args);
+  long get_client(drm_client& args);
+  long set_version(drm_set_version& args);
+  long get_cap(drm_get_cap& args);
+  long set_client_cap(drm_set_client_cap& args);
+  long set_master(drm_auth& args);
+
+  // drm_gem.cpp
+  long gem_close(drm_gem_close& args);
+  long gem_flink(drm_gem_flink& args);
+  long gem_open(drm_gem_open& args);
+  long prime_handle_to_fd(drm_prime_handle& args);
+  long prime_fd_to_handle(drm_prime_handle& args);
+  long gem_create(drm_amdgpu_gem_create& args);
+  long gem_mmap(drm_amdgpu_gem_mmap& args);
+  long gem_wait_idle(drm_amdgpu_gem_wait_idle& args);
+  long gem_metadata(drm_amdgpu_gem_metadata& args);
+  long gem_va(drm_amdgpu_gem_va& args);
+  long gem_op(drm_amdgpu_gem_op& args);
+  long gem_userptr(drm_amdgpu_gem_userptr& args);
+  int map_va(const drm_amdgpu_gem_va& args, std::uint64_t va, const std::shared_ptr<BufferObject>& bo);
+
+  // drm_info.cpp
+  long info(drm_amdgpu_info& args);
+  long info_device(const drm_amdgpu_info& args);
+  long info_memory(const drm_amdgpu_info& args);
+  long info_ring(const drm_amdgpu_info& args);
+  long info_registers(const drm_amdgpu_info& args);
+  long info_sensor(const drm_amdgpu_info& args);
+
+  // drm_context.cpp
+  long ctx(drm_amdgpu_ctx& args);
+  long sched(drm_amdgpu_sched& args);
+  long vm_ioctl(drm_amdgpu_vm& args);
+  long bo_list(drm_amdgpu_bo_list& args);
+  int make_buffer_list(const drm_amdgpu_bo_list_in& in, BufferList& out);
+
+  // drm_cs.cpp, drm_wait.cpp
+  long cs(drm_amdgpu_cs& args);
+  long wait_cs(drm_amdgpu_wait_cs& args);
+  long wait_fences(drm_amdgpu_wait_fences& args);
+  long fence_to_handle(drm_amdgpu_fence_to_handle& args);
+  int user_fence(const drm_amdgpu_fence& user, FenceRef& fence);
+  friend class Submitter;
+
+  const unsigned minor_;
+  const std::shared_ptr<Vm> vm_;
+  const std::shared_ptr<VmState> vm_state_;
+  SyncobjTable syncobjs_;
+  ContextTable contexts_;
+
+  std::mutex gem_mutex_;
+  std::map<std::uint32_t, std::shared_ptr<BufferObject>> buffers_;
+  std::map<const BufferObject*, std::uint32_t> handles_; // the handle that PRIME import gives
+  std::map<std::uint32_t, std::shared_ptr<BufferList>> lists_;
+  bool reserved_vmid_ = false;
+};
+
+} // namespace emu::kernel

@@ -1,0 +1,320 @@
+// Buffers: GEM handles, PRIME, and AMDGPU_GEM_*, as Linux 6.12's drm_gem.c, drm_prime.c and amdgpu_gem.c
+// answer them.
+#include "drm_file.hpp"
+
+#include "device.hpp"
+#include "drm_reservation.hpp"
+#include "process.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sched.h>
+
+namespace emu::kernel {
+
+namespace {
+
+constexpr std::uint64_t gem_create_discardable = 1ull << 12; // AMDGPU_GEM_CREATE_DISCARDABLE
+constexpr std::uint64_t gem_create_gfx12_dcc = 1ull << 16;   // AMDGPU_GEM_CREATE_GFX12_DCC
+constexpr std::uint32_t vm_page_noalloc = 1u << 9;           // AMDGPU_VM_PAGE_NOALLOC
+
+// amdgpu_vm.h
+constexpr std::uint64_t va_reserved_bottom = 1ull << 16;
+constexpr std::uint64_t va_reserved_top = (2ull << 20) + (2ull << 20) + (1ull << 16);
+constexpr std::uint64_t gmc_hole_start = 0x0000'8000'0000'0000, gmc_hole_end = 0xffff'8000'0000'0000;
+constexpr std::uint64_t gmc_hole_mask = 0x0000'ffff'ffff'ffff;
+
+// amdgpu_gem_are_domains_valid: CPU, GTT and VRAM mix; the others stand alone.
+bool domains_valid(std::uint64_t domains) {
+  switch (domains) {
+  case AMDGPU_GEM_DOMAIN_CPU:
+  case AMDGPU_GEM_DOMAIN_GTT:
+  case AMDGPU_GEM_DOMAIN_VRAM:
+  case AMDGPU_GEM_DOMAIN_GDS:
+  case AMDGPU_GEM_DOMAIN_GWS:
+  case AMDGPU_GEM_DOMAIN_OA:
+    return true;
+  default: {
+    constexpr std::uint64_t memory = AMDGPU_GEM_DOMAIN_CPU | AMDGPU_GEM_DOMAIN_GTT | AMDGPU_GEM_DOMAIN_VRAM;
+    return domains != 0 && (domains & ~memory) == 0;
+  }
+  }
+}
+
+class MetadataLock {
+public:
+  explicit MetadataLock(BufferMetadata& meta) : meta_(meta) {
+    while (meta_.lock.exchange(1, std::memory_order_acquire) != 0)
+      sched_yield();
+  }
+  ~MetadataLock() { meta_.lock.store(0, std::memory_order_release); }
+  MetadataLock(const MetadataLock&) = delete;
+  MetadataLock& operator=(const MetadataLock&) = delete;
+
+private:
+  BufferMetadata& meta_;
+};
+
+} // namespace
+
+std::shared_ptr<BufferObject> DrmFile::find_buffer(std::uint32_t handle) {
+  std::lock_guard lock(gem_mutex_);
+  auto it = buffers_.find(handle);
+  return it == buffers_.end() ? nullptr : it->second;
+}
+
+std::uint32_t DrmFile::new_handle(std::shared_ptr<BufferObject> bo) {
+  bo->allow_mmap(this);
+  std::lock_guard lock(gem_mutex_);
+  std::uint32_t handle = 1;
+  for (auto it = buffers_.begin(); it != buffers_.end() && it->first == handle; ++it)
+    ++handle;
+  handles_.try_emplace(bo.get(), handle);
+  buffers_.emplace(handle, std::move(bo));
+  return handle;
+}
+
+std::uint32_t DrmFile::handle_for(std::shared_ptr<BufferObject> bo) {
+  {
+    std::lock_guard lock(gem_mutex_);
+    if (auto it = handles_.find(bo.get()); it != handles_.end())
+      return it->second;
+  }
+  return new_handle(std::move(bo));
+}
+
+long DrmFile::gem_close(drm_gem_close& args) {
+  std::shared_ptr<BufferObject> bo;
+  bool last = true;
+  {
+    std::lock_guard lock(gem_mutex_);
+    auto it = buffers_.find(args.handle);
+    if (it == buffers_.end())
+      return -EINVAL;
+    bo = std::move(it->second);
+    buffers_.erase(it);
+    if (auto known = handles_.find(bo.get()); known != handles_.end() && known->second == args.handle)
+      handles_.erase(known);
+    for (const auto& [handle, other] : buffers_)
+      last = last && other != bo;
+  }
+  bo->revoke_mmap(this);
+  if (last)
+    vm_->drop(*bo);
+  return 0;
+}
+
+long DrmFile::gem_flink(drm_gem_flink& args) {
+  if (!find_buffer(args.handle))
+    return -ENOENT;
+  complain("GEM_FLINK: global buffer names are not emulated; share dma-bufs");
+  return -EINVAL;
+}
+
+long DrmFile::gem_open(drm_gem_open&) {
+  return -ENOENT;
+}
+
+long DrmFile::prime_handle_to_fd(drm_prime_handle& args) {
+  if (args.flags & ~static_cast<std::uint32_t>(DRM_CLOEXEC | DRM_RDWR))
+    return -EINVAL;
+  const std::shared_ptr<BufferObject> bo = find_buffer(args.handle);
+  if (!bo)
+    return -ENOENT;
+  if (bo->is_userptr() || (bo->flags() & AMDGPU_GEM_CREATE_VM_ALWAYS_VALID))
+    return -EPERM;
+  const int fd = bo->export_fd(static_cast<int>(args.flags));
+  if (fd < 0)
+    return fd;
+  args.fd = fd;
+  return 0;
+}
+
+long DrmFile::prime_fd_to_handle(drm_prime_handle& args) {
+  std::shared_ptr<BufferObject> bo;
+  if (const int error = BufferObject::import_fd(args.fd, bo); error < 0)
+    return error;
+  args.handle = handle_for(std::move(bo));
+  return 0;
+}
+
+long DrmFile::gem_create(drm_amdgpu_gem_create& args) {
+  const drm_amdgpu_gem_create_in in = args.in;
+  constexpr std::uint64_t known_flags = AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED |
+                                        AMDGPU_GEM_CREATE_NO_CPU_ACCESS | AMDGPU_GEM_CREATE_CPU_GTT_USWC |
+                                        AMDGPU_GEM_CREATE_VRAM_CLEARED | AMDGPU_GEM_CREATE_VM_ALWAYS_VALID |
+                                        AMDGPU_GEM_CREATE_EXPLICIT_SYNC | AMDGPU_GEM_CREATE_ENCRYPTED |
+                                        gem_create_gfx12_dcc | gem_create_discardable;
+  // No doorbells, and no TMZ (AMDGPU_GEM_CREATE_ENCRYPTED) on this card.
+  if ((in.domain_flags & ~known_flags) || !domains_valid(in.domains) ||
+      (in.domain_flags & AMDGPU_GEM_CREATE_ENCRYPTED))
+    return -EINVAL;
+  if (in.domains & (AMDGPU_GEM_DOMAIN_GDS | AMDGPU_GEM_DOMAIN_GWS | AMDGPU_GEM_DOMAIN_OA)) {
+    complain("GDS, GWS and OA memory is not emulated");
+    return -EINVAL;
+  }
+  const std::uint64_t flags =
+      in.domain_flags | AMDGPU_GEM_CREATE_VRAM_CLEARED | AMDGPU_GEM_CREATE_VRAM_WIPE_ON_RELEASE;
+  auto domains = static_cast<std::uint32_t>(in.domains);
+  std::shared_ptr<BufferObject> bo;
+  int error = BufferObject::create(in.bo_size, in.alignment, domains, flags, bo);
+  if (error < 0 && domains == AMDGPU_GEM_DOMAIN_VRAM)
+    error = BufferObject::create(in.bo_size, in.alignment, domains | AMDGPU_GEM_DOMAIN_GTT, flags, bo);
+  if (error < 0)
+    return error;
+  args = {};
+  args.out.handle = new_handle(std::move(bo));
+  return 0;
+}
+
+long DrmFile::gem_mmap(drm_amdgpu_gem_mmap& args) {
+  const std::shared_ptr<BufferObject> bo = find_buffer(args.in.handle);
+  if (!bo)
+    return -ENOENT;
+  if (bo->is_userptr() || (bo->flags() & AMDGPU_GEM_CREATE_NO_CPU_ACCESS))
+    return -EPERM;
+  args = {};
+  args.out.addr_ptr = bo->mmap_offset();
+  return 0;
+}
+
+long DrmFile::gem_wait_idle(drm_amdgpu_gem_wait_idle& args) {
+  const std::shared_ptr<BufferObject> bo = find_buffer(args.in.handle);
+  if (!bo)
+    return -ENOENT;
+  // amdgpu_gem_timeout: absolute; a negative one never comes.
+  const auto timeout = static_cast<std::int64_t>(args.in.timeout);
+  Payload fences = Reservation(*bo).pending(0);
+  if (bo->flags() & AMDGPU_GEM_CREATE_VM_ALWAYS_VALID) {
+    std::lock_guard lock(vm_state_->mutex);
+    fences.insert(fences.end(), vm_state_->users.begin(), vm_state_->users.end());
+  }
+  const bool idle = Machine::get().wait(timeout < 0 ? Deadline::never() : Deadline{timeout},
+                                        [&] { return payload::signaled(fences); });
+  args = {};
+  args.out.status = !idle;
+  return 0;
+}
+
+long DrmFile::gem_metadata(drm_amdgpu_gem_metadata& args) {
+  const std::shared_ptr<BufferObject> bo = find_buffer(args.handle);
+  if (!bo)
+    return -ENOENT;
+  BufferMetadata& meta = bo->meta();
+  static_assert(sizeof meta.umd == sizeof args.data.data);
+  MetadataLock lock(meta);
+  if (args.op == AMDGPU_GEM_METADATA_OP_GET_METADATA) {
+    args.data.tiling_info = meta.tiling_info;
+    args.data.data_size_bytes = meta.umd_size;
+    args.data.flags = meta.umd_flags;
+    std::memcpy(args.data.data, meta.umd, meta.umd_size);
+  } else if (args.op == AMDGPU_GEM_METADATA_OP_SET_METADATA) {
+    if (args.data.data_size_bytes > sizeof args.data.data)
+      return -EINVAL;
+    meta.tiling_info = args.data.tiling_info;
+    meta.umd_size = args.data.data_size_bytes;
+    meta.umd_flags = args.data.data_size_bytes ? args.data.flags : 0;
+    std::memcpy(meta.umd, args.data.data, args.data.data_size_bytes);
+  }
+  return 0;
+}
+
+int DrmFile::map_va(const drm_amdgpu_gem_va& args, std::uint64_t va,
+                    const std::shared_ptr<BufferObject>& bo) {
+  memory::Permissions permissions;
+  permissions.writable = args.flags & AMDGPU_VM_PAGE_WRITEABLE;
+  permissions.executable = args.flags & AMDGPU_VM_PAGE_EXECUTABLE;
+  return vm_->map(bo, args.offset_in_bo, va, args.map_size, permissions);
+}
+
+long DrmFile::gem_va(drm_amdgpu_gem_va& args) {
+  constexpr std::uint32_t valid_flags = AMDGPU_VM_DELAY_UPDATE | AMDGPU_VM_PAGE_READABLE |
+                                        AMDGPU_VM_PAGE_WRITEABLE | AMDGPU_VM_PAGE_EXECUTABLE |
+                                        AMDGPU_VM_MTYPE_MASK | vm_page_noalloc;
+  constexpr std::uint32_t prt_flags = AMDGPU_VM_DELAY_UPDATE | AMDGPU_VM_PAGE_PRT;
+  if (args.va_address < va_reserved_bottom ||
+      (args.va_address >= gmc_hole_start && args.va_address < gmc_hole_end))
+    return -EINVAL;
+  const std::uint64_t va = args.va_address & gmc_hole_mask;
+  args.va_address = va;
+  if (va + args.map_size > card::va_size - va_reserved_top)
+    return -EINVAL;
+  if ((args.flags & ~valid_flags) && (args.flags & ~prt_flags))
+    return -EINVAL;
+  if (args.operation < AMDGPU_VA_OP_MAP || args.operation > AMDGPU_VA_OP_REPLACE)
+    return -EINVAL;
+
+  std::shared_ptr<BufferObject> bo;
+  if (args.operation != AMDGPU_VA_OP_CLEAR) {
+    if (args.flags & AMDGPU_VM_PAGE_PRT) {
+      complain("GEM_VA: sparse (PRT) mappings are not emulated");
+      return -EINVAL;
+    }
+    bo = find_buffer(args.handle);
+    if (!bo)
+      return -ENOENT;
+  }
+  switch (args.operation) {
+  case AMDGPU_VA_OP_MAP:
+    return map_va(args, va, bo);
+  case AMDGPU_VA_OP_UNMAP:
+    return vm_->unmap(*bo, va & ~(memory::page_size - 1));
+  case AMDGPU_VA_OP_CLEAR:
+    return vm_->clear(va, args.map_size);
+  default: // AMDGPU_VA_OP_REPLACE
+    if (args.offset_in_bo > bo->size() || args.map_size > bo->size() - args.offset_in_bo ||
+        args.offset_in_bo % memory::page_size != 0)
+      return -EINVAL;
+    if (const int error = vm_->clear(va, args.map_size); error < 0)
+      return error;
+    return map_va(args, va, bo);
+  }
+}
+
+long DrmFile::gem_op(drm_amdgpu_gem_op& args) {
+  const std::shared_ptr<BufferObject> bo = find_buffer(args.handle);
+  if (!bo)
+    return -ENOENT;
+  switch (args.op) {
+  case AMDGPU_GEM_OP_GET_GEM_CREATE_INFO: {
+    auto* out = reinterpret_cast<drm_amdgpu_gem_create_in*>(args.value);
+    if (!out)
+      return -EFAULT;
+    out->bo_size = bo->size();
+    out->alignment = (bo->meta().alignment + memory::page_size - 1) & ~(memory::page_size - 1);
+    out->domains = bo->domains();
+    out->domain_flags = bo->flags();
+    return 0;
+  }
+  case AMDGPU_GEM_OP_SET_PLACEMENT:
+    if (bo->is_userptr())
+      return -EPERM;
+    // Only a wish: where a buffer lives is not modelled.
+    bo->meta().domains =
+        args.value & (AMDGPU_GEM_DOMAIN_VRAM | AMDGPU_GEM_DOMAIN_GTT | AMDGPU_GEM_DOMAIN_CPU);
+    return 0;
+  default:
+    return -EINVAL;
+  }
+}
+
+long DrmFile::gem_userptr(drm_amdgpu_gem_userptr& args) {
+  if ((args.addr | args.size) % memory::page_size != 0)
+    return -EINVAL;
+  if (args.flags & ~(AMDGPU_GEM_USERPTR_READONLY | AMDGPU_GEM_USERPTR_ANONONLY | AMDGPU_GEM_USERPTR_VALIDATE |
+                     AMDGPU_GEM_USERPTR_REGISTER))
+    return -EINVAL;
+  if (!(args.flags & AMDGPU_GEM_USERPTR_READONLY) && !(args.flags & AMDGPU_GEM_USERPTR_REGISTER))
+    return -EACCES;
+  std::shared_ptr<BufferObject> bo;
+  if (const int error = BufferObject::create_userptr(reinterpret_cast<void*>(args.addr), args.size, bo);
+      error < 0)
+    return error;
+  args.handle = new_handle(std::move(bo));
+  return 0;
+}
+
+} // namespace emu::kernel

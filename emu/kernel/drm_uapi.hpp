@@ -1,0 +1,48 @@
+// The DRM user interface of Linux 6.12: libdrm's headers, and what Debian's libdrm 2.4.114 does not have yet.
+// What is newer has the kernel's names, in a namespace, so that newer headers do not clash.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <libdrm/amdgpu_drm.h>
+#include <libdrm/drm.h>
+
+namespace emu::kernel::uapi {
+
+struct drm_syncobj_wait {
+  std::uint64_t handles;
+  std::int64_t timeout_nsec;
+  std::uint32_t count_handles;
+  std::uint32_t flags;
+  std::uint32_t first_signaled;
+  std::uint32_t pad;
+  std::uint64_t deadline_nsec;
+};
+
+struct drm_syncobj_timeline_wait {
+  std::uint64_t handles;
+  std::uint64_t points;
+  std::int64_t timeout_nsec;
+  std::uint32_t count_handles;
+  std::uint32_t flags;
+  std::uint32_t first_signaled;
+  std::uint32_t pad;
+  std::uint64_t deadline_nsec;
+};
+
+struct drm_syncobj_eventfd {
+  std::uint32_t handle;
+  std::uint32_t flags;
+  std::uint64_t point;
+  std::int32_t fd;
+  std::uint32_t pad;
+};
+
+inline constexpr std::uint32_t syncobj_wait_flags_wait_deadline =
+    1u << 3; // DRM_SYNCOBJ_WAIT_FLAGS_WAIT_DEADLINE
+
+// drm_ioctl numbers (_IOC_NR) that are newer.
+inline constexpr unsigned nr_syncobj_eventfd = 0xcf;
+
+} // namespace emu::kernel::uapi

@@ -1,0 +1,360 @@
+#include "syncobj_table.hpp"
+
+#include "notifier.hpp"
+#include "process.hpp"
+#include "real.hpp"
+#include "sync_file.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <fcntl.h>
+
+namespace emu::kernel {
+
+namespace {
+
+constexpr std::uint64_t wait_for_submit_timeout_ns = 5'000'000'000; // DRM_SYNCOBJ_WAIT_FOR_SUBMIT_TIMEOUT
+
+template <class T>
+T* user_pointer(std::uint64_t value) {
+  return reinterpret_cast<T*>(value);
+}
+
+// eventfd_ctx_fdget: a private duplicate of the eventfd (hidden), or a negative errno.
+int take_eventfd(int fd) {
+  char path[32], target[64];
+  std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  const int length = real::readlink(path, target, sizeof target - 1);
+  if (fd < 0 || length < 0)
+    return -EBADF;
+  target[length] = '\0';
+  if (std::strcmp(target, "anon_inode:[eventfd]") != 0 || fd_table::knows(fd))
+    return -EINVAL;
+  const int copy = real::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return copy < 0 ? copy : fd_table::hide(copy);
+}
+
+// Two stages, as in the kernel: as long as there is no fence the syncobj owns the entry, and takes it along
+// when it dies. Of a syncobj that other processes may hold too we cannot tell when it does, and keep waiting.
+struct EventfdEntry {
+  ~EventfdEntry() { fd_table::close_hidden(fd); }
+
+  bool due() {
+    std::shared_ptr<Syncobj> alive = syncobj.lock();
+    if (alive && alive->shared())
+      kept = alive;
+    if (!watch.attach(std::move(alive)))
+      return false;
+    const bool done = only_available ? watch.available() : watch.signaled();
+    watch.detach();
+    return done;
+  }
+  void fire() const {
+    const std::uint64_t one = 1;
+    real::write(fd, &one, sizeof one);
+  }
+
+  int fd = -1;
+  bool only_available = false;
+  std::weak_ptr<Syncobj> syncobj;
+  std::shared_ptr<Syncobj> kept;
+  Syncobj::Watch watch;
+};
+
+} // namespace
+
+std::shared_ptr<Syncobj> SyncobjTable::find(std::uint32_t handle) {
+  std::lock_guard lock(mutex_);
+  auto it = handles_.find(handle);
+  return it == handles_.end() ? nullptr : it->second;
+}
+
+std::uint32_t SyncobjTable::add(std::shared_ptr<Syncobj> syncobj) {
+  std::lock_guard lock(mutex_);
+  std::uint32_t handle = 1; // the lowest free one, as idr_alloc gives it
+  for (auto it = handles_.begin(); it != handles_.end() && it->first == handle; ++it)
+    ++handle;
+  handles_.emplace(handle, std::move(syncobj));
+  return handle;
+}
+
+int SyncobjTable::find_all(std::uint64_t handles, std::uint32_t count, Objects& out) {
+  const auto* values = user_pointer<const std::uint32_t>(handles);
+  if (!values)
+    return -EFAULT;
+  out.reserve(count);
+  std::lock_guard lock(mutex_);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    auto it = handles_.find(values[i]);
+    if (it == handles_.end())
+      return -ENOENT;
+    out.push_back(it->second);
+  }
+  return 0;
+}
+
+int SyncobjTable::find_fence(std::uint32_t handle, std::uint64_t point, std::uint64_t flags, Payload& fence) {
+  const std::shared_ptr<Syncobj> syncobj = find(handle);
+  if (!syncobj)
+    return -ENOENT;
+  if (flags & ~static_cast<std::uint64_t>(DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT))
+    return -EINVAL;
+  Syncobj::Watch watch(syncobj, point);
+  if (!watch.available()) {
+    if (!(flags & DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT))
+      return -EINVAL;
+    if (!Machine::get().wait(Deadline::in(wait_for_submit_timeout_ns), [&] { return watch.available(); }))
+      return -ETIME;
+  }
+  fence = watch.fence();
+  return 0;
+}
+
+long SyncobjTable::create(drm_syncobj_create& args) {
+  if (args.flags & ~DRM_SYNCOBJ_CREATE_SIGNALED)
+    return -EINVAL;
+  std::shared_ptr<Syncobj> syncobj = Syncobj::create();
+  if (args.flags & DRM_SYNCOBJ_CREATE_SIGNALED)
+    syncobj->replace(payload::stub());
+  args.handle = add(std::move(syncobj));
+  return 0;
+}
+
+long SyncobjTable::destroy(const drm_syncobj_destroy& args) {
+  if (args.pad)
+    return -EINVAL;
+  std::shared_ptr<Syncobj> last;
+  std::lock_guard lock(mutex_);
+  auto it = handles_.find(args.handle);
+  if (it == handles_.end())
+    return -EINVAL;
+  last = std::move(it->second);
+  handles_.erase(it);
+  return 0;
+}
+
+int SyncobjTable::export_sync_file(std::uint32_t handle) {
+  Payload fence;
+  if (const int error = find_fence(handle, 0, 0, fence); error < 0)
+    return error;
+  return SyncFile::create(fence, {});
+}
+
+int SyncobjTable::export_syncobj(std::uint32_t handle) {
+  const std::shared_ptr<Syncobj> syncobj = find(handle);
+  return syncobj ? syncobj->export_fd() : -EINVAL;
+}
+
+long SyncobjTable::handle_to_fd(drm_syncobj_handle& args) {
+  if (args.pad || (args.flags & ~DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE))
+    return -EINVAL;
+  const int fd = args.flags ? export_sync_file(args.handle) : export_syncobj(args.handle);
+  if (fd < 0)
+    return fd;
+  args.fd = fd;
+  return 0;
+}
+
+long SyncobjTable::fd_to_handle(drm_syncobj_handle& args) {
+  if (args.pad || (args.flags & ~DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE))
+    return -EINVAL;
+  if (args.flags) {
+    const std::shared_ptr<SyncFile> file = SyncFile::from_fd(args.fd);
+    if (!file)
+      return -EINVAL;
+    const std::shared_ptr<Syncobj> syncobj = find(args.handle);
+    if (!syncobj)
+      return -ENOENT;
+    syncobj->replace(file->fence());
+    return 0;
+  }
+  const auto file = std::dynamic_pointer_cast<SyncobjFile>(fd_table::find_or_adopt(args.fd));
+  if (!file)
+    return -EINVAL;
+  args.handle = add(file->syncobj());
+  return 0;
+}
+
+long SyncobjTable::transfer(const drm_syncobj_transfer& args) {
+  if (args.pad)
+    return -EINVAL;
+  const std::shared_ptr<Syncobj> destination = find(args.dst_handle);
+  if (!destination)
+    return -ENOENT;
+  Payload fence;
+  if (const int error = find_fence(args.src_handle, args.src_point, args.flags, fence); error < 0)
+    return error;
+  if (args.dst_point)
+    destination->add_point(payload::merge(fence), args.dst_point);
+  else
+    destination->replace(fence);
+  return 0;
+}
+
+long SyncobjTable::wait_all(const Objects& objects, const std::uint64_t* points, std::uint32_t flags,
+                            std::int64_t timeout, std::uint32_t& first) {
+  const bool may_be_absent =
+      flags & (DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT | DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE);
+  const bool all = flags & DRM_SYNCOBJ_WAIT_FLAGS_WAIT_ALL;
+  std::vector<Syncobj::Watch> watches;
+  watches.reserve(objects.size());
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    watches.emplace_back(objects[i], points ? points[i] : 0);
+    if (!watches.back().available() && !may_be_absent)
+      return -EINVAL;
+  }
+  auto done = [&](Syncobj::Watch& watch) {
+    return flags & DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE ? watch.available() : watch.signaled();
+  };
+  // On the first look the kernel tells the first one that is done also where it waits for all; later it does
+  // not.
+  bool first_look = true;
+  auto ready = [&] {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < watches.size(); ++i) {
+      if (!done(watches[i]))
+        continue;
+      if (count++ == 0 && (first_look || !all))
+        first = static_cast<std::uint32_t>(i);
+    }
+    first_look = false;
+    return count == watches.size() || (count > 0 && !all);
+  };
+  return Machine::get().wait({timeout}, ready) ? 0 : -ETIME;
+}
+
+long SyncobjTable::wait(uapi::drm_syncobj_wait& args) {
+  if (args.flags & ~(DRM_SYNCOBJ_WAIT_FLAGS_WAIT_ALL | DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT |
+                     uapi::syncobj_wait_flags_wait_deadline))
+    return -EINVAL;
+  if (args.count_handles == 0)
+    return 0;
+  Objects objects;
+  if (const int error = find_all(args.handles, args.count_handles, objects); error < 0)
+    return error;
+  std::uint32_t first = ~0u;
+  const long result = wait_all(objects, nullptr, args.flags, args.timeout_nsec, first);
+  if (result == 0)
+    args.first_signaled = first;
+  return result;
+}
+
+long SyncobjTable::timeline_wait(uapi::drm_syncobj_timeline_wait& args) {
+  if (args.flags & ~(DRM_SYNCOBJ_WAIT_FLAGS_WAIT_ALL | DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT |
+                     DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE | uapi::syncobj_wait_flags_wait_deadline))
+    return -EINVAL;
+  if (args.count_handles == 0)
+    return 0;
+  Objects objects;
+  if (const int error = find_all(args.handles, args.count_handles, objects); error < 0)
+    return error;
+  std::uint32_t first = ~0u;
+  const long result =
+      wait_all(objects, user_pointer<const std::uint64_t>(args.points), args.flags, args.timeout_nsec, first);
+  if (result == 0)
+    args.first_signaled = first;
+  return result;
+}
+
+long SyncobjTable::eventfd(const uapi::drm_syncobj_eventfd& args) {
+  if ((args.flags & ~DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE) || args.pad)
+    return -EINVAL;
+  std::shared_ptr<Syncobj> syncobj = find(args.handle);
+  if (!syncobj)
+    return -ENOENT;
+  const int fd = take_eventfd(args.fd);
+  if (fd < 0)
+    return fd;
+
+  auto entry = std::make_shared<EventfdEntry>();
+  entry->fd = fd;
+  entry->only_available = args.flags & DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE;
+  entry->syncobj = syncobj;
+  entry->watch = Syncobj::Watch(syncobj, args.point);
+  notify_when({[entry] { return entry->due(); }, [entry] { entry->fire(); },
+               [entry] { return entry->watch.fence().empty() && entry->syncobj.expired(); }});
+  return 0;
+}
+
+long SyncobjTable::reset(const drm_syncobj_array& args) {
+  if (args.pad != 0 || args.count_handles == 0)
+    return -EINVAL;
+  Objects objects;
+  if (const int error = find_all(args.handles, args.count_handles, objects); error < 0)
+    return error;
+  for (const std::shared_ptr<Syncobj>& syncobj : objects)
+    syncobj->replace({});
+  return 0;
+}
+
+long SyncobjTable::signal(const drm_syncobj_array& args) {
+  if (args.pad != 0 || args.count_handles == 0)
+    return -EINVAL;
+  Objects objects;
+  if (const int error = find_all(args.handles, args.count_handles, objects); error < 0)
+    return error;
+  for (const std::shared_ptr<Syncobj>& syncobj : objects)
+    syncobj->replace(payload::stub());
+  return 0;
+}
+
+long SyncobjTable::timeline_signal(const drm_syncobj_timeline_array& args) {
+  if (args.flags != 0 || args.count_handles == 0)
+    return -EINVAL;
+  Objects objects;
+  if (const int error = find_all(args.handles, args.count_handles, objects); error < 0)
+    return error;
+  const auto* points = user_pointer<const std::uint64_t>(args.points);
+  for (std::size_t i = 0; i < objects.size(); ++i)
+    objects[i]->add_point(payload::stub(), points ? points[i] : 0);
+  return 0;
+}
+
+long SyncobjTable::query(const drm_syncobj_timeline_array& args) {
+  if ((args.flags & ~DRM_SYNCOBJ_QUERY_FLAGS_LAST_SUBMITTED) || args.count_handles == 0)
+    return -EINVAL;
+  Objects objects;
+  if (const int error = find_all(args.handles, args.count_handles, objects); error < 0)
+    return error;
+  auto* points = user_pointer<std::uint64_t>(args.points);
+  if (!points)
+    return -EFAULT;
+  for (std::size_t i = 0; i < objects.size(); ++i)
+    points[i] = objects[i]->query(args.flags & DRM_SYNCOBJ_QUERY_FLAGS_LAST_SUBMITTED);
+  return 0;
+}
+
+long SyncobjTable::ioctl(unsigned nr, void* data) {
+  switch (nr) {
+  case _IOC_NR(DRM_IOCTL_SYNCOBJ_CREATE):
+    return create(*static_cast<drm_syncobj_create*>(data));
+  case _IOC_NR(DRM_IOCTL_SYNCOBJ_DESTROY):
+    return destroy(*static_cast<drm_syncobj_destroy*>(data));
+  case _IOC_NR(DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD):
+    return handle_to_fd(*static_cast<drm_syncobj_handle*>(data));
+  case _IOC_NR(DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE):
+    return fd_to_handle(*static_cast<drm_syncobj_handle*>(data));
+  case _IOC_NR(DRM_IOCTL_SYNCOBJ_TRANSFER):
+    return transfer(*static_cast<drm_syncobj_transfer*>(data));
+  case _IOC_NR(DRM_IOCTL_SYNCOBJ_WAIT):
+    return wait(*static_cast<uapi::drm_syncobj_wait*>(data));
+  case _IOC_NR(DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT):
+    return timeline_wait(*static_cast<uapi::drm_syncobj_timeline_wait*>(data));
+  case _IOC_NR(DRM_IOCTL_SYNCOBJ_RESET):
+    return reset(*static_cast<drm_syncobj_array*>(data));
+  case _IOC_NR(DRM_IOCTL_SYNCOBJ_SIGNAL):
+    return signal(*static_cast<drm_syncobj_array*>(data));
+  case _IOC_NR(DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL):
+    return timeline_signal(*static_cast<drm_syncobj_timeline_array*>(data));
+  case _IOC_NR(DRM_IOCTL_SYNCOBJ_QUERY):
+    return query(*static_cast<drm_syncobj_timeline_array*>(data));
+  case uapi::nr_syncobj_eventfd:
+    return eventfd(*static_cast<uapi::drm_syncobj_eventfd*>(data));
+  default:
+    return -ENOTTY;
+  }
+}
+
+} // namespace emu::kernel
