@@ -58,9 +58,10 @@ inline constexpr std::uint64_t clock_counter_khz = 100000;  // the reference clo
 // Memory. The whole of VRAM is visible (resizable BAR), as KFD's PUBLIC memory wants it.
 inline constexpr std::uint64_t vram_size = 16368ull << 20;
 inline constexpr unsigned vram_width_bits = 256;
-inline constexpr std::uint32_t vram_type_gddr6 = 9;         // AMDGPU_VRAM_TYPE_GDDR6
-inline constexpr std::uint32_t heap_type_fb_public = 1;     // HSA_MEM_HEAP_TYPE_FB_PUBLIC
-inline constexpr std::uint64_t va_end = 0x0000800000000000; // GPU virtual addresses below the hole
+inline constexpr std::uint32_t vram_type_gddr6 = 9;          // AMDGPU_VRAM_TYPE_GDDR6
+inline constexpr std::uint32_t heap_type_fb_public = 1;      // HSA_MEM_HEAP_TYPE_FB_PUBLIC
+inline constexpr std::uint64_t va_end = 0x0000800000000000;  // GPU virtual addresses below the hole
+inline constexpr std::uint64_t va_size = 0x0001000000000000; // of a VM, the upper half included
 
 // Queues.
 inline constexpr unsigned mec_pipes = 4;

@@ -10,7 +10,7 @@ namespace emu::kernel {
 namespace {
 constexpr std::uint64_t page = memory::page_size;
 bool bad_range(std::uint64_t va, std::uint64_t size) {
-  return va % page != 0 || size % page != 0 || size == 0 || va >= card::va_end || size > card::va_end - va;
+  return va % page != 0 || size % page != 0 || size == 0 || va >= card::va_size || size > card::va_size - va;
 }
 } // namespace
 
