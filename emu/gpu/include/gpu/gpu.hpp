@@ -28,7 +28,7 @@ enum class QueueType : std::uint8_t { aql, pm4_compute, sdma };
 struct QueueDescription {
   QueueType type = QueueType::aql;
   std::shared_ptr<const memory::AddressSpace> space;
-  Apertures apertures;
+  Apertures apertures = kfd_apertures;
 
   GpuAddress ring = 0;
   std::uint64_t ring_size = 0; // bytes, a power of two
@@ -40,7 +40,7 @@ struct QueueDescription {
 
   // The queue's 8 bytes in the doorbell page: an alias that the kernel side keeps mapped and readable for as
   // long as the queue lives. What the program sees of the same page is made known with watch_doorbells().
-  const std::uint64_t* doorbell = nullptr;
+  std::uint64_t* doorbell = nullptr;
 
   std::uint32_t priority = 7;         // KFD's 0..15
   std::uint32_t percentage = 100;     // 0: the queue is not scheduled
@@ -85,7 +85,7 @@ struct IndirectBuffer {
 struct Submission {
   Ring ring = Ring::compute;
   std::shared_ptr<const memory::AddressSpace> space;
-  Apertures apertures;
+  Apertures apertures = drm_apertures;
   std::span<const IndirectBuffer> ibs;
 };
 
@@ -116,11 +116,6 @@ public:
 
   // Looks at all queues now, as if a doorbell had been rung: for a kernel side that writes a wptr itself.
   void kick();
-
-  // Stops every user queue at a packet or slice boundary and lets them go on again: for KFD's eviction, and
-  // for process exit. Calls nest. suspend() returns when no engine thread serves a user queue.
-  void suspend();
-  void resume();
 
   // Executes one command submission on the calling thread (waves on the pool too) and returns when everything
   // that it asked for has happened, RELEASE_MEM writes and SDMA fences included. Submissions of different

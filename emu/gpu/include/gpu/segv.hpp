@@ -21,7 +21,8 @@ inline constexpr std::size_t max_guarded_mappings = 64;
 
 // Adds a mapping to guard. False: the table is full. `wake_word` is bumped and FUTEX_WAKEd on a fault.
 bool add_guard(void* base, std::size_t size, std::atomic<std::uint32_t>* wake_word);
-void remove_guard(void* base, std::size_t size);
+// Removes every guard that touches the range and leaves it writable; how many those were.
+std::size_t remove_guard(void* base, std::size_t size);
 
 // Makes every guarded mapping of `wake_word` read-only, or writable again. Not reentrant: one caller at a
 // time.

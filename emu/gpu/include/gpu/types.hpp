@@ -17,12 +17,14 @@ using memory::GpuAddress;
 inline constexpr std::uint64_t gpu_clock_hz = 100'000'000;
 std::uint64_t gpu_clock();
 
-// Where LDS and scratch appear in the flat address space of a VM (SH_MEM_BASES). The same for every VM on
-// gfx10.
+// Where LDS and scratch appear in the flat address space of a VM (SH_MEM_BASES).
 struct Apertures {
-  std::uint64_t shared_base = 0x2000'0000'0000'0000;
-  std::uint64_t private_base = 0x1000'0000'0000'0000;
+  std::uint64_t shared_base = 0;
+  std::uint64_t private_base = 0;
 };
+// What the kernel programs for amdgpu's own VMs (gfx_v10_0.c) and for KFD processes (kfd_flat_memory.c).
+inline constexpr Apertures drm_apertures{0x2000ull << 48, 0x1000ull << 48};
+inline constexpr Apertures kfd_apertures{1ull << 48, 2ull << 48};
 
 using QueueId = std::uint32_t;
 inline constexpr QueueId no_queue = 0xffff'ffff;
@@ -34,6 +36,7 @@ enum class FaultKind : std::uint8_t {
   illegal_register,    // a packet wrote a register that this GPU does not have
   illegal_dispatch,    // a dispatch whose dimensions, LDS or descriptor no hardware would run
   memory_violation,    // an access that no aperture holds, or misaligned beyond what the instruction allows
+  trap,                // s_trap without a trap handler that this emulator could run
   stopped,             // the stop flag of a submission, or the destruction of a queue, ended it early
 };
 const char* to_string(FaultKind kind);

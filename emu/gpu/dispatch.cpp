@@ -1,0 +1,335 @@
+#include "dispatch.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+namespace emu::gpu {
+
+namespace {
+
+constexpr std::uint64_t slice_instructions = 20'000;
+constexpr std::uint32_t max_group_threads = 1024;
+constexpr std::uint32_t max_group_lds = 64 * 1024;
+// What navi21 can hold at once: 72 CUs, 2 SIMDs each, 16 waves per SIMD.
+constexpr std::uint32_t max_resident_waves = 72 * 2 * 16;
+constexpr std::size_t slices_before_growth = 4;
+constexpr std::size_t spare_executions = 4;
+
+std::uint32_t waves_of(const DispatchDescription& d) {
+  const std::uint32_t threads = d.state.group_size[0] * d.state.group_size[1] * d.state.group_size[2];
+  const std::uint32_t lanes = d.state.wave32 ? 32 : 64;
+  return (threads + lanes - 1) / lanes;
+}
+
+FaultKind kind_of(isa::FaultKind kind) {
+  switch (kind) {
+  case isa::FaultKind::page_fault:
+    return FaultKind::page_fault;
+  case isa::FaultKind::memory_violation:
+    return FaultKind::memory_violation;
+  case isa::FaultKind::trap:
+    return FaultKind::trap;
+  case isa::FaultKind::aborted:
+    return FaultKind::stopped;
+  case isa::FaultKind::none:
+  case isa::FaultKind::illegal_instruction:
+    break;
+  }
+  return FaultKind::illegal_instruction;
+}
+
+Fault fault_of(const isa::Fault& from) {
+  Fault fault{kind_of(from.kind), no_queue, from.page, from.pc, from.describe()};
+  if (from.kind == isa::FaultKind::memory_violation)
+    fault.page = {from.address, memory::Access::read, false};
+  return fault;
+}
+
+} // namespace
+
+void become_engine_thread(const char* name) {
+  pthread_setname_np(pthread_self(), name);
+  sigset_t all;
+  sigfillset(&all);
+  for (int synchronous : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP})
+    sigdelset(&all, synchronous);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
+
+std::string refuse(const DispatchDescription& d) {
+  const auto& size = d.state.group_size;
+  std::uint64_t threads = 1;
+  for (unsigned i = 0; i < 3; ++i) {
+    threads *= size[i];
+    if (size[i] == 0 || d.last_size[i] == 0 || d.last_size[i] > size[i])
+      return fmt::format("workgroup dimension {} is {} threads, the last {}", i, size[i], d.last_size[i]);
+    if (threads > max_group_threads)
+      return fmt::format("a workgroup of {}x{}x{} threads", size[0], size[1], size[2]);
+  }
+  const std::uint32_t lds = isa::lds_bytes(d.state.pgm_rsrc2);
+  if (lds > max_group_lds)
+    return fmt::format("{} bytes of LDS", lds);
+  if (d.scratch_waves != 0 && d.scratch_waves < waves_of(d))
+    return fmt::format("scratch for {} waves, a workgroup has {}", d.scratch_waves, waves_of(d));
+  if (d.state.code == 0)
+    return "no code";
+  return {};
+}
+
+Dispatch::Dispatch(DispatchDescription description, std::shared_ptr<WakeWord> done_word)
+    : description_(std::move(description)), done_word_(std::move(done_word)),
+      waves_per_group_(waves_of(description_)), next_(description_.first) {
+  const std::uint32_t slots =
+      std::min(description_.scratch_waves, max_resident_waves) / std::max(1u, waves_per_group_);
+  for (std::uint32_t slot = slots; slot > 0; --slot)
+    free_scratch_.push_back(slot - 1);
+}
+
+std::optional<Fault> Dispatch::fault() const {
+  if (fault_)
+    return fault_;
+  if (cancelled_.load(std::memory_order_acquire))
+    return Fault{FaultKind::stopped, no_queue, {}, 0, "the dispatch was stopped"};
+  return std::nullopt;
+}
+
+// Decoded code and idle executions for one address space on one thread.
+struct SpaceCache {
+  explicit SpaceCache(const std::shared_ptr<const memory::AddressSpace>& of)
+      : space(of), key(of.get()), code(*of) {}
+  std::weak_ptr<const memory::AddressSpace> space;
+  const memory::AddressSpace* key;
+  isa::CodeCache code;
+  std::vector<std::unique_ptr<isa::WorkgroupExecution>> spare;
+};
+
+struct ShaderArray::Resident {
+  std::shared_ptr<Dispatch> dispatch;
+  std::shared_ptr<SpaceCache> cache;
+  std::unique_ptr<isa::WorkgroupExecution> execution;
+  std::optional<std::uint32_t> scratch_slot;
+  isa::WorkgroupPosition position;
+  bool started = false;
+};
+
+struct ShaderArray::Worker {
+  std::vector<std::shared_ptr<SpaceCache>> caches;
+  std::vector<Resident> residents;
+  std::size_t turn = 0; // which resident runs next
+  std::size_t dispatch_turn = 0;
+  std::size_t fruitless = 0; // slices since a workgroup last finished or started
+  std::size_t may_start = 0; // further workgroups to start beside those that are not finished
+  std::uint32_t waves = 0;
+  std::uint32_t wave_limit = 0;
+
+  std::shared_ptr<SpaceCache> cache_for(const std::shared_ptr<const memory::AddressSpace>& space) {
+    std::erase_if(caches, [](const auto& cache) { return cache->space.expired(); });
+    for (const auto& cache : caches)
+      if (cache->key == space.get())
+        return cache;
+    return caches.emplace_back(std::make_shared<SpaceCache>(space));
+  }
+  bool holds(const Dispatch* dispatch) const {
+    return std::any_of(residents.begin(), residents.end(),
+                       [&](const Resident& r) { return r.dispatch.get() == dispatch; });
+  }
+};
+
+ShaderArray::~ShaderArray() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (const auto& dispatch : running_)
+      dispatch->cancel();
+  }
+  news_.notify_all();
+  for (std::thread& thread : threads_)
+    thread.join();
+}
+
+std::shared_ptr<Dispatch> ShaderArray::start(DispatchDescription description,
+                                             std::shared_ptr<WakeWord> done_word) {
+  auto dispatch = std::make_shared<Dispatch>(std::move(description), std::move(done_word));
+  const auto& d = dispatch->description_;
+  std::uint64_t groups = 1;
+  for (unsigned i = 0; i < 3; ++i)
+    groups = d.first[i] < d.end[i] ? std::min<std::uint64_t>(groups * (d.end[i] - d.first[i]), 1u << 30) : 0;
+  if (groups == 0) {
+    dispatch->done_.store(true, std::memory_order_release);
+    dispatch->done_word_->wake();
+    return dispatch;
+  }
+  std::size_t wake_count = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (threads_.empty()) {
+      const unsigned count = std::max(2u, std::thread::hardware_concurrency());
+      for (unsigned i = 0; i < count; ++i)
+        threads_.emplace_back([this, i] { work(i); });
+    }
+    active_.push_back(dispatch);
+    running_.push_back(dispatch);
+    wake_count = std::min<std::uint64_t>(groups, threads_.size());
+  }
+  for (std::size_t i = 0; i < wake_count; ++i)
+    news_.notify_one();
+  return dispatch;
+}
+
+void ShaderArray::finish_if_last_locked(Dispatch& dispatch) {
+  if (!dispatch.all_started_ || dispatch.outstanding_ != 0)
+    return;
+  std::erase_if(running_, [&](const auto& other) { return other.get() == &dispatch; });
+  const std::shared_ptr<WakeWord> word = dispatch.done_word_;
+  dispatch.done_.store(true, std::memory_order_release);
+  word->wake();
+}
+
+bool ShaderArray::start_workgroup_locked(Worker& worker, const std::shared_ptr<Dispatch>& dispatch) {
+  Dispatch& d = *dispatch;
+  const DispatchDescription& description = d.description_;
+  if (d.cancelled_.load(std::memory_order_acquire)) {
+    d.all_started_ = true;
+    std::shared_ptr<Dispatch> keep = dispatch;
+    std::erase(active_, keep);
+    finish_if_last_locked(*keep);
+    return false;
+  }
+  if (description.scratch_waves != 0 && d.free_scratch_.empty())
+    return false;
+
+  Resident resident;
+  resident.dispatch = dispatch;
+  resident.position.id = d.next_;
+  for (unsigned i = 0; i < 3; ++i)
+    resident.position.size[i] =
+        d.next_[i] + 1 == description.end[i] ? description.last_size[i] : description.state.group_size[i];
+  if (description.scratch_waves != 0) {
+    resident.scratch_slot = d.free_scratch_.back();
+    d.free_scratch_.pop_back();
+    resident.position.scratch_offset = static_cast<std::uint64_t>(*resident.scratch_slot) *
+                                       d.waves_per_group_ * description.state.scratch_wave_size;
+  }
+  ++d.outstanding_;
+  unsigned i = 0;
+  while (i < 3 && ++d.next_[i] == description.end[i]) {
+    d.next_[i] = description.first[i];
+    ++i;
+  }
+  worker.waves += d.waves_per_group_;
+  worker.turn = worker.residents.size();
+  worker.residents.push_back(std::move(resident));
+  if (i == 3) {
+    d.all_started_ = true;
+    std::shared_ptr<Dispatch> keep = dispatch; // `dispatch` may refer into active_
+    std::erase(active_, keep);
+  }
+  return true;
+}
+
+// Chooses what the worker runs next: worker.turn. False: nothing to do.
+bool ShaderArray::take_locked(Worker& worker) {
+  // A dispatch of which this thread holds nothing comes first, so that no queue waits for another's kernel.
+  const std::vector<std::shared_ptr<Dispatch>> candidates = active_;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const auto& dispatch = candidates[(i + worker.dispatch_turn) % candidates.size()];
+    const bool wanted =
+        !worker.holds(dispatch.get()) ||
+        (worker.may_start > 0 && worker.waves + dispatch->waves_per_group_ <= worker.wave_limit);
+    if (!wanted)
+      continue;
+    const bool extra = worker.holds(dispatch.get());
+    if (start_workgroup_locked(worker, dispatch)) {
+      worker.may_start -= extra ? 1 : 0;
+      worker.fruitless = 0;
+      ++worker.dispatch_turn;
+      return true;
+    }
+  }
+  if (worker.residents.empty())
+    return false;
+  worker.turn = (worker.turn + 1) % worker.residents.size();
+  return true;
+}
+
+void ShaderArray::retire_locked(Worker& worker, std::size_t index) {
+  Resident resident = std::move(worker.residents[index]);
+  worker.residents.erase(worker.residents.begin() + static_cast<std::ptrdiff_t>(index));
+  Dispatch& d = *resident.dispatch;
+  worker.waves -= d.waves_per_group_;
+  worker.fruitless = 0;
+  if (resident.scratch_slot) {
+    d.free_scratch_.push_back(*resident.scratch_slot);
+    if (!d.all_started_)
+      news_.notify_one();
+  }
+  --d.outstanding_;
+  finish_if_last_locked(d);
+  if (resident.execution && resident.cache->spare.size() < spare_executions)
+    resident.cache->spare.push_back(std::move(resident.execution));
+}
+
+void ShaderArray::run_slice(Worker& worker, std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  Resident& resident = worker.residents[worker.turn];
+  Dispatch& d = *resident.dispatch;
+  if (!resident.started) {
+    resident.cache = worker.cache_for(d.description_.space);
+    auto& spare = resident.cache->spare;
+    if (spare.empty()) {
+      resident.execution = std::make_unique<isa::WorkgroupExecution>(resident.cache->code);
+    } else {
+      resident.execution = std::move(spare.back());
+      spare.pop_back();
+    }
+    resident.execution->set_stop_flag(&d.cancelled_);
+    resident.execution->start(d.description_.state, resident.position);
+    resident.started = true;
+  }
+  const std::uint64_t before = resident.execution->instructions();
+  const isa::Progress progress = d.cancelled_.load(std::memory_order_acquire)
+                                     ? isa::Progress::finished
+                                     : resident.execution->run(slice_instructions);
+  const bool slept = resident.execution->instructions() - before < slice_instructions / 2;
+  lock.lock();
+
+  if (progress == isa::Progress::yielded) {
+    if (slept)
+      worker.may_start = std::max<std::size_t>(worker.may_start, 1);
+    if (++worker.fruitless >= slices_before_growth * worker.residents.size()) {
+      worker.may_start = worker.residents.size();
+      worker.fruitless = 0;
+    }
+    return;
+  }
+  if (progress == isa::Progress::faulted) {
+    const isa::Fault& fault = resident.execution->fault();
+    if (fault.kind != isa::FaultKind::aborted && !d.fault_)
+      d.fault_ = fault_of(fault);
+    d.cancel();
+    if (!d.all_started_) {
+      d.all_started_ = true;
+      std::erase(active_, resident.dispatch);
+    }
+  }
+  retire_locked(worker, worker.turn);
+}
+
+void ShaderArray::work(unsigned index) {
+  become_engine_thread(fmt::format("kfd-emu cu{}", index).c_str());
+  Worker worker;
+  std::unique_lock lock(mutex_);
+  worker.wave_limit =
+      max_resident_waves / static_cast<std::uint32_t>(std::max<std::size_t>(1, threads_.size()));
+  while (!(stopping_ && worker.residents.empty() && active_.empty())) {
+    if (take_locked(worker))
+      run_slice(worker, lock);
+    else if (!stopping_)
+      news_.wait(lock);
+  }
+}
+
+} // namespace emu::gpu

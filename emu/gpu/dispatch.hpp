@@ -1,0 +1,96 @@
+// A dispatch on its way through the shader array: a pool of threads on which the workgroups of all queues
+// run, each a bounded slice at a time.
+//
+// A workgroup stays on the thread that started it. A thread whose workgroups all spin or sleep starts further
+// ones, so that workgroups that wait for each other make progress up to what the hardware could hold at once.
+#pragma once
+
+#include "wake.hpp"
+
+#include <gpu/types.hpp>
+#include <isa/execute.hpp>
+
+#include <array>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+namespace emu::gpu {
+
+struct DispatchDescription {
+  std::shared_ptr<const memory::AddressSpace> space;
+  isa::DispatchState state;
+  std::array<std::uint32_t, 3> first{};     // workgroup ids run from `first`...
+  std::array<std::uint32_t, 3> end{};       // ...to before `end`
+  std::array<std::uint32_t, 3> last_size{}; // threads of a workgroup at the far edge of each dimension
+  std::uint32_t scratch_waves = 0;          // how many waves' scratch there is; 0: the kernel uses none
+};
+
+// Checks against what the hardware could launch: sizes, LDS, scratch. An empty string says that all is well.
+std::string refuse(const DispatchDescription& description);
+
+class Dispatch {
+public:
+  Dispatch(DispatchDescription description, std::shared_ptr<WakeWord> done_word);
+
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  // Ends all workgroups at their next slice.
+  void cancel() { cancelled_.store(true, std::memory_order_release); }
+  // After done(): why it ended early, if it did. A cancelled dispatch without a fault of its own says
+  // `stopped`.
+  std::optional<Fault> fault() const;
+
+private:
+  friend class ShaderArray;
+
+  const DispatchDescription description_;
+  const std::shared_ptr<WakeWord> done_word_;
+  std::uint32_t waves_per_group_ = 0;
+  std::atomic<bool> done_{false};
+  std::atomic<bool> cancelled_{false};
+
+  // Guarded by ShaderArray::mutex_.
+  std::array<std::uint32_t, 3> next_{};
+  bool all_started_ = false;
+  std::uint32_t outstanding_ = 0;
+  std::vector<std::uint32_t> free_scratch_; // workgroup-sized scratch slots
+  std::optional<Fault> fault_;
+};
+
+class ShaderArray {
+public:
+  ShaderArray() = default;
+  ShaderArray(const ShaderArray&) = delete;
+  ShaderArray& operator=(const ShaderArray&) = delete;
+  ~ShaderArray(); // cancels what runs and joins
+
+  // `done_word` is woken when the dispatch is done. The description has passed refuse().
+  std::shared_ptr<Dispatch> start(DispatchDescription description, std::shared_ptr<WakeWord> done_word);
+
+private:
+  struct Resident;
+  struct Worker;
+
+  void work(unsigned index);
+  bool take_locked(Worker& worker);
+  bool start_workgroup_locked(Worker& worker, const std::shared_ptr<Dispatch>& dispatch);
+  void retire_locked(Worker& worker, std::size_t resident);
+  void finish_if_last_locked(Dispatch& dispatch);
+  void run_slice(Worker& worker, std::unique_lock<std::mutex>& lock);
+
+  std::mutex mutex_;
+  std::condition_variable news_;
+  std::vector<std::shared_ptr<Dispatch>> active_;  // with workgroups that have not started
+  std::vector<std::shared_ptr<Dispatch>> running_; // not done
+  std::vector<std::thread> threads_;
+  bool stopping_ = false;
+};
+
+// Names the calling engine thread and keeps the program's signals away from it.
+void become_engine_thread(const char* name);
+
+} // namespace emu::gpu

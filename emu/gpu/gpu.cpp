@@ -1,0 +1,363 @@
+#include <gpu/gpu.hpp>
+#include <gpu/segv.hpp>
+
+#include "pm4.hpp"
+#include "sdma.hpp"
+#include "user_queue.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include <fmt/format.h>
+#include <sched.h>
+
+namespace emu::gpu {
+
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr unsigned steps_per_turn = 8;
+constexpr auto spin_time = 100us;       // how long the command processor looks at memory before it sleeps
+constexpr auto min_poll = 10us;         // a queue that waits for memory is looked at after this, doubling...
+constexpr auto max_poll = 200us;        // ...up to this
+constexpr auto unwatched_poll = 1ms;    // idle queues whose doorbells no one has made known
+constexpr std::uint32_t ib_flag_ce = 1; // AMDGPU_IB_FLAG_CE
+
+void relax() {
+  for (int i = 0; i < 32; ++i)
+    __builtin_ia32_pause();
+  sched_yield();
+}
+
+} // namespace
+
+struct Gpu::Implementation {
+  explicit Implementation(Callbacks to) : callbacks(std::move(to)) {}
+
+  const Callbacks callbacks;
+  const std::shared_ptr<WakeWord> wake = std::make_shared<WakeWord>();
+  ShaderArray shaders;
+
+  std::mutex mutex;
+  std::map<QueueId, std::shared_ptr<UserQueue>> queues;
+  std::uint64_t version = 0; // of `queues`
+  std::size_t watched = 0;   // doorbell mappings that are guarded
+  bool unwatched = false;    // some mapping could not be guarded
+  bool stopping = false;
+  GpuAddress trap_handler = 0;
+  GpuAddress trap_memory = 0;
+  std::thread command_processor;
+
+  void serve();
+  Step serve_queue(UserQueue& queue);
+  std::optional<Fault> run(const Submission& submission, const std::atomic<bool>& stop);
+  template <class Engine>
+  std::optional<Fault> drive(Engine& engine, EngineContext& context, const std::atomic<bool>& stop);
+};
+
+// Several steps of one queue, then what they raised, with no lock held.
+Step Gpu::Implementation::serve_queue(UserQueue& queue) {
+  Step result = Step::idle;
+  bool progressed = false;
+  std::vector<Interrupt> interrupts;
+  std::optional<Fault> fault;
+  {
+    std::lock_guard lock(queue.mutex);
+    if (queue.destroyed)
+      return Step::idle;
+    for (unsigned i = 0; i < steps_per_turn; ++i) {
+      result = queue.step();
+      if (result != Step::progressed)
+        break;
+      progressed = true;
+    }
+    interrupts = queue.take_interrupts();
+    fault = queue.take_fault();
+  }
+  for (const Interrupt& interrupt : interrupts)
+    if (callbacks.interrupt)
+      callbacks.interrupt(interrupt);
+  if (fault && callbacks.fault)
+    callbacks.fault(*fault);
+  return progressed ? Step::progressed : result;
+}
+
+void Gpu::Implementation::serve() {
+  become_engine_thread("kfd-emu cp");
+  std::vector<std::shared_ptr<UserQueue>> serving;
+  std::uint64_t serving_version = ~0ull;
+  auto last_progress = Clock::now();
+  auto poll = std::chrono::microseconds(min_poll);
+  bool armed = false;
+  for (;;) {
+    const std::uint32_t seen = wake->value();
+    bool all_watched = false;
+    {
+      std::lock_guard lock(mutex);
+      if (stopping)
+        return;
+      if (serving_version != version) {
+        serving.clear();
+        for (const auto& [id, queue] : queues)
+          serving.push_back(queue);
+        serving_version = version;
+      }
+      all_watched = watched > 0 && !unwatched;
+    }
+    if (serving.empty()) {
+      wake->wait(seen, std::nullopt);
+      continue;
+    }
+    bool progressed = false;
+    bool blocked = false;
+    for (const auto& queue : serving) {
+      const Step step = serve_queue(*queue);
+      progressed = progressed || step == Step::progressed;
+      blocked = blocked || step == Step::blocked;
+    }
+    const auto now = Clock::now();
+    if (progressed) {
+      last_progress = now;
+      poll = min_poll;
+      continue;
+    }
+    if (now - last_progress < spin_time) {
+      relax();
+      continue;
+    }
+    if (!armed && all_watched) {
+      // A store before the arming is seen by the pass that follows; one after it faults and wakes.
+      arm_guards(wake->word());
+      armed = true;
+      continue;
+    }
+    std::optional<std::chrono::microseconds> timeout;
+    if (blocked)
+      timeout = poll;
+    else if (!all_watched)
+      timeout = unwatched_poll;
+    wake->wait(seen, timeout);
+    poll = std::min<std::chrono::microseconds>(poll * 2, max_poll);
+    if (wake->value() != seen) {
+      armed = false;
+      last_progress = Clock::now();
+      poll = min_poll;
+    }
+  }
+}
+
+template <class Engine>
+std::optional<Fault> Gpu::Implementation::drive(Engine& engine, EngineContext& context,
+                                                const std::atomic<bool>& stop) {
+  auto poll = std::chrono::microseconds(min_poll);
+  for (;;) {
+    const std::uint32_t seen = context.wake->value();
+    if (stop.load(std::memory_order_acquire)) {
+      if constexpr (requires { engine.cancel(); }) {
+        engine.cancel();
+        while (engine.busy())
+          context.wake->wait(context.wake->value(), 1ms);
+      }
+      return Fault{FaultKind::stopped, no_queue, {}, 0, "stopped by its owner"};
+    }
+    switch (engine.step()) {
+    case Step::progressed:
+      poll = min_poll;
+      break;
+    case Step::idle:
+      return std::nullopt;
+    case Step::waiting:
+      context.wake->wait(seen, 1ms); // the limit is for `stop`
+      break;
+    case Step::blocked:
+      context.wake->wait(seen, poll);
+      poll = std::min<std::chrono::microseconds>(poll * 2, max_poll);
+      break;
+    }
+  }
+}
+
+std::optional<Fault> Gpu::Implementation::run(const Submission& submission, const std::atomic<bool>& stop) {
+  EngineContext context{submission.space, submission.apertures,         no_queue,
+                        &shaders,         std::make_shared<WakeWord>(), {}};
+  std::optional<Pm4> pm4;
+  std::optional<Sdma> sdma;
+  if (submission.ring == Ring::dma)
+    sdma.emplace(context);
+  else
+    pm4.emplace(context, submission.ring == Ring::graphics ? Pm4Kind::graphics : Pm4Kind::compute);
+  for (const IndirectBuffer& ib : submission.ibs) {
+    if (ib.flags & ib_flag_ce)
+      return Fault{
+          FaultKind::illegal_packet, no_queue, {}, 0, "an IB for the constant engine, which gfx10.3 lacks"};
+    std::optional<Fault> fault;
+    if (sdma) {
+      sdma->push_ib(ib.va, ib.dwords);
+      fault = drive(*sdma, context, stop);
+    } else {
+      pm4->push_ib(ib.va, ib.dwords);
+      fault = drive(*pm4, context, stop);
+    }
+    if (fault)
+      return fault;
+  }
+  return std::nullopt;
+}
+
+Gpu::Gpu(Callbacks callbacks) : implementation_(std::make_unique<Implementation>(std::move(callbacks))) {}
+
+Gpu::~Gpu() {
+  Implementation& i = *implementation_;
+  std::vector<QueueId> ids;
+  {
+    std::lock_guard lock(i.mutex);
+    for (const auto& [id, queue] : i.queues)
+      ids.push_back(id);
+  }
+  for (QueueId id : ids)
+    destroy_queue(id);
+  {
+    std::lock_guard lock(i.mutex);
+    i.stopping = true;
+  }
+  i.wake->wake();
+  if (i.command_processor.joinable())
+    i.command_processor.join();
+}
+
+QueueId Gpu::create_queue(const QueueDescription& description) {
+  Implementation& i = *implementation_;
+  std::lock_guard lock(i.mutex);
+  QueueId id = 0;
+  while (i.queues.contains(id))
+    ++id;
+  QueueDescription described = description;
+  if (i.trap_handler != 0) {
+    described.trap_handler = i.trap_handler;
+    described.trap_memory = i.trap_memory;
+  }
+  i.queues.emplace(id, make_user_queue(id, described, i.shaders, i.wake));
+  ++i.version;
+  if (!i.command_processor.joinable())
+    i.command_processor = std::thread([&i] { i.serve(); });
+  i.wake->wake();
+  return id;
+}
+
+bool Gpu::update_queue(QueueId id, const QueueUpdate& update) {
+  Implementation& i = *implementation_;
+  std::shared_ptr<UserQueue> queue;
+  {
+    std::lock_guard lock(i.mutex);
+    const auto found = i.queues.find(id);
+    if (found == i.queues.end())
+      return false;
+    queue = found->second;
+  }
+  {
+    std::lock_guard lock(queue->mutex);
+    queue->update(update);
+  }
+  i.wake->wake();
+  return true;
+}
+
+bool Gpu::set_cu_mask(QueueId id, std::vector<std::uint32_t>) {
+  std::lock_guard lock(implementation_->mutex);
+  return implementation_->queues.contains(id);
+}
+
+bool Gpu::destroy_queue(QueueId id) {
+  Implementation& i = *implementation_;
+  std::shared_ptr<UserQueue> queue;
+  {
+    std::lock_guard lock(i.mutex);
+    const auto found = i.queues.find(id);
+    if (found == i.queues.end())
+      return false;
+    queue = std::move(found->second);
+    i.queues.erase(found);
+    ++i.version;
+  }
+  {
+    std::lock_guard lock(queue->mutex);
+    queue->destroyed = true;
+    queue->cancel();
+    while (queue->busy()) {
+      const std::uint32_t seen = i.wake->value();
+      if (queue->busy())
+        i.wake->wait(seen, 1ms);
+    }
+  }
+  i.wake->wake(); // the command processor lets go of it
+  return true;
+}
+
+void Gpu::set_trap_handler(GpuAddress trap_handler, GpuAddress trap_memory) {
+  Implementation& i = *implementation_;
+  std::vector<std::shared_ptr<UserQueue>> queues;
+  {
+    std::lock_guard lock(i.mutex);
+    i.trap_handler = trap_handler;
+    i.trap_memory = trap_memory;
+    for (const auto& [id, queue] : i.queues)
+      queues.push_back(queue);
+  }
+  for (const auto& queue : queues) {
+    std::lock_guard lock(queue->mutex);
+    queue->set_trap_handler(trap_handler, trap_memory);
+  }
+}
+
+void Gpu::watch_doorbells(void* base, std::size_t size) {
+  Implementation& i = *implementation_;
+  const bool guarded = add_guard(base, size, i.wake->word());
+  {
+    std::lock_guard lock(i.mutex);
+    if (guarded)
+      ++i.watched;
+    else
+      i.unwatched = true;
+  }
+  i.wake->wake();
+}
+
+void Gpu::forget_doorbells(void* base, std::size_t size) {
+  Implementation& i = *implementation_;
+  const std::size_t removed = remove_guard(base, size);
+  {
+    std::lock_guard lock(i.mutex);
+    i.watched -= std::min(removed, i.watched);
+  }
+  i.wake->wake();
+}
+
+void Gpu::kick() {
+  Implementation& i = *implementation_;
+  {
+    std::lock_guard lock(i.mutex);
+    for (const auto& [id, queue] : i.queues)
+      queue->kick();
+  }
+  i.wake->wake();
+}
+
+std::optional<Fault> Gpu::submit(const Submission& submission, const std::atomic<bool>& stop) {
+  static constexpr const char* names[] = {"graphics", "compute", "DMA"};
+  std::optional<Fault> fault;
+  try {
+    fault = implementation_->run(submission, stop);
+  } catch (Stop& stopped) {
+    fault = std::move(stopped.fault);
+  }
+  if (fault && fault->kind != FaultKind::stopped)
+    complain(fmt::format("{} submission: {}: {}", names[static_cast<unsigned>(submission.ring)],
+                         to_string(fault->kind), fault->text));
+  return fault;
+}
+
+} // namespace emu::gpu

@@ -1,0 +1,45 @@
+// Interprets SDMA 5.2 packets, for KFD's SDMA queues and for DMA rings.
+//
+// Source: the kernel's navi10_sdma_pkt_open.h for the fields, sdma_v5_2.c and ROCr for their use.
+#pragma once
+
+#include "engine.hpp"
+
+namespace emu::gpu {
+
+class Sdma {
+public:
+  explicit Sdma(EngineContext& context);
+
+  PacketReader& reader() { return reader_; }
+  void push_ib(GpuAddress va, std::uint64_t dwords);
+  // Executes at most one packet. Throws Stop.
+  Step step();
+
+private:
+  Step execute(std::uint32_t header);
+  Step copy(std::uint32_t header);
+  Step copy_linear(std::uint32_t header);
+  Step copy_sub_window(std::uint32_t header);
+  Step write_linear();
+  Step constant_fill(std::uint32_t header);
+  Step indirect();
+  Step fence();
+  Step trap();
+  Step poll(std::uint32_t header);
+  Step conditional();
+  Step atomic(std::uint32_t header);
+  Step timestamp(std::uint32_t sub_opcode);
+
+  // The packet at the read position, `dwords` long with its header; empty: the rest of it is not in the ring
+  // yet.
+  std::span<const std::uint32_t> take(std::uint64_t dwords);
+  void give_back(std::uint64_t dwords) { reader_.top().position -= dwords; }
+  [[noreturn]] void refuse(const std::string& why);
+
+  EngineContext& context_;
+  EngineMemory memory_;
+  PacketReader reader_;
+};
+
+} // namespace emu::gpu

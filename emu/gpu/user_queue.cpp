@@ -1,0 +1,169 @@
+#include "user_queue.hpp"
+
+#include "pm4.hpp"
+#include "sdma.hpp"
+
+#include <fmt/format.h>
+
+namespace emu::gpu {
+
+namespace {
+
+constexpr std::uint64_t doorbell_not_rung = ~0ull;
+
+const char* name_of(QueueType type) {
+  switch (type) {
+  case QueueType::aql:
+    return "AQL";
+  case QueueType::pm4_compute:
+    return "PM4";
+  case QueueType::sdma:
+    return "SDMA";
+  }
+  return "?";
+}
+
+// A queue of PM4 packets. rptr and wptr count dwords; rptr is reported modulo the ring.
+class Pm4Queue final : public UserQueue {
+public:
+  Pm4Queue(QueueId id, const QueueDescription& description, ShaderArray& shaders,
+           std::shared_ptr<WakeWord> wake)
+      : UserQueue(id, description, shaders, std::move(wake)), pm4_(context_, Pm4Kind::compute) {
+    pm4_.reader().push({description.ring, 0, 0, description.ring_size / 4 - 1, true});
+  }
+  void cancel() override { pm4_.cancel(); }
+  bool busy() const override { return pm4_.busy(); }
+
+private:
+  Step serve() override {
+    PacketFrame& ring = pm4_.reader().bottom();
+    ring.end = limit_;
+    const std::uint64_t before = ring.position;
+    const Step result = pm4_.step();
+    const PacketFrame& after = pm4_.reader().bottom();
+    if (after.position != before)
+      memory_.store<std::uint32_t>(description_.rptr,
+                                   static_cast<std::uint32_t>(after.position & after.mask));
+    return result;
+  }
+  void on_update() override {
+    PacketFrame& ring = pm4_.reader().bottom();
+    ring.base = description_.ring;
+    ring.mask = description_.ring_size / 4 - 1;
+  }
+
+  Pm4 pm4_;
+};
+
+// A queue of SDMA packets. rptr and wptr count bytes, and never wrap.
+class SdmaQueue final : public UserQueue {
+public:
+  SdmaQueue(QueueId id, const QueueDescription& description, ShaderArray& shaders,
+            std::shared_ptr<WakeWord> wake)
+      : UserQueue(id, description, shaders, std::move(wake)), sdma_(context_) {
+    sdma_.reader().push({description.ring, 0, 0, description.ring_size / 4 - 1, true});
+  }
+  void cancel() override {}
+  bool busy() const override { return false; }
+
+private:
+  Step serve() override {
+    PacketFrame& ring = sdma_.reader().bottom();
+    ring.end = limit_ / 4;
+    const std::uint64_t before = ring.position;
+    const Step result = sdma_.step();
+    const PacketFrame& after = sdma_.reader().bottom();
+    if (after.position != before)
+      memory_.store<std::uint64_t>(description_.rptr, after.position * 4);
+    return result;
+  }
+  void on_update() override {
+    PacketFrame& ring = sdma_.reader().bottom();
+    ring.base = description_.ring;
+    ring.mask = description_.ring_size / 4 - 1;
+  }
+
+  Sdma sdma_;
+};
+
+} // namespace
+
+UserQueue::UserQueue(QueueId id, const QueueDescription& description, ShaderArray& shaders,
+                     std::shared_ptr<WakeWord> wake)
+    : id_(id), description_(description), context_{description.space, description.apertures, id,
+                                                   &shaders,          std::move(wake),       {}},
+      memory_(*description.space) {
+  if (description_.doorbell)
+    __atomic_store_n(description_.doorbell, doorbell_not_rung, __ATOMIC_RELEASE);
+}
+
+void UserQueue::look_at_doorbell() {
+  if (kicked_.exchange(false, std::memory_order_acq_rel))
+    limit_ = std::max(limit_, memory_.load<std::uint64_t>(description_.wptr));
+  if (!description_.doorbell)
+    return;
+  const std::uint64_t value = __atomic_load_n(description_.doorbell, __ATOMIC_ACQUIRE);
+  if (value == doorbell_seen_)
+    return;
+  doorbell_seen_ = value;
+  if (value == doorbell_not_rung)
+    return;
+  // Producers of one AQL queue may ring out of order: the doorbell never takes packets back.
+  if (description_.type == QueueType::aql)
+    limit_ = std::max(limit_, value + 1);
+  else
+    limit_ = value;
+}
+
+Step UserQueue::step() {
+  if (dead_ || !active())
+    return Step::idle;
+  try {
+    look_at_doorbell();
+    return serve();
+  } catch (Stop& stopped) {
+    Fault& fault = stopped.fault;
+    fault.queue = id_;
+    dead_ = true;
+    complain(fmt::format("{} queue {}: {}: {}", name_of(description_.type), id_, to_string(fault.kind),
+                         fault.text));
+    try {
+      on_fault(fault);
+    } catch (const Stop& again) {
+      complain(fmt::format("{} queue {}: while reporting that: {}", name_of(description_.type), id_,
+                           again.fault.text));
+    }
+    fault_ = std::move(fault);
+    return Step::progressed;
+  }
+}
+
+void UserQueue::update(const QueueUpdate& update) {
+  description_.ring = update.ring;
+  description_.ring_size = update.ring_size;
+  description_.priority = update.priority;
+  description_.percentage = update.percentage;
+  if (active())
+    on_update();
+  kick();
+}
+
+void UserQueue::set_trap_handler(GpuAddress handler, GpuAddress memory) {
+  description_.trap_handler = handler;
+  description_.trap_memory = memory;
+}
+
+std::shared_ptr<UserQueue> make_user_queue(QueueId id, const QueueDescription& description,
+                                           ShaderArray& shaders, std::shared_ptr<WakeWord> wake) {
+  switch (description.type) {
+  case QueueType::pm4_compute:
+    return std::make_shared<Pm4Queue>(id, description, shaders, std::move(wake));
+  case QueueType::sdma:
+    return std::make_shared<SdmaQueue>(id, description, shaders, std::move(wake));
+  case QueueType::aql:
+    break;
+  }
+  return make_aql_queue(id, description, shaders, std::move(wake));
+}
+
+} // namespace emu::gpu

@@ -1,0 +1,69 @@
+// One user queue, stepped by the command processor.
+#pragma once
+
+#include "engine.hpp"
+
+#include <gpu/gpu.hpp>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+
+namespace emu::gpu {
+
+class UserQueue {
+public:
+  UserQueue(QueueId id, const QueueDescription& description, ShaderArray& shaders,
+            std::shared_ptr<WakeWord> wake);
+  virtual ~UserQueue() = default;
+  UserQueue(const UserQueue&) = delete;
+  UserQueue& operator=(const UserQueue&) = delete;
+
+  // One bounded piece of work. A fault stops the queue, is printed and handed to take_fault().
+  Step step();
+  std::vector<Interrupt> take_interrupts() { return std::exchange(context_.interrupts, {}); }
+  std::optional<Fault> take_fault() { return std::exchange(fault_, std::nullopt); }
+
+  void update(const QueueUpdate& update);
+  void set_trap_handler(GpuAddress handler, GpuAddress memory);
+  // Reads wptr afresh at the next step().
+  void kick() { kicked_.store(true, std::memory_order_release); }
+  // Ends what runs, at its next slice.
+  virtual void cancel() = 0;
+  virtual bool busy() const = 0;
+
+  // Held by whoever steps or changes the queue.
+  std::mutex mutex;
+  bool destroyed = false; // guarded by mutex
+
+protected:
+  // Serves what lies between rptr and `limit_` (in the queue's units). Throws Stop.
+  virtual Step serve() = 0;
+  // Reacts to what serve() threw, before the fault is reported.
+  virtual void on_fault(const Fault&) {}
+  virtual void on_update() {}
+
+  const QueueId id_;
+  QueueDescription description_;
+  EngineContext context_;
+  EngineMemory memory_;
+  std::uint64_t limit_ = 0; // AQL: packets that may be served; PM4: wptr, dwords; SDMA: wptr, bytes
+
+private:
+  bool active() const {
+    return description_.ring != 0 && description_.ring_size != 0 && description_.percentage != 0;
+  }
+  void look_at_doorbell();
+
+  std::atomic<bool> kicked_{true};
+  std::uint64_t doorbell_seen_ = ~0ull;
+  bool dead_ = false;
+  std::optional<Fault> fault_;
+};
+
+std::shared_ptr<UserQueue> make_user_queue(QueueId id, const QueueDescription& description,
+                                           ShaderArray& shaders, std::shared_ptr<WakeWord> wake);
+std::shared_ptr<UserQueue> make_aql_queue(QueueId id, const QueueDescription& description,
+                                          ShaderArray& shaders, std::shared_ptr<WakeWord> wake);
+
+} // namespace emu::gpu
