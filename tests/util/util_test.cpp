@@ -1,0 +1,110 @@
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <memory>
+#include <string>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <util/env.hpp>
+#include <util/error.hpp>
+#include <util/fd.hpp>
+#include <util/mapping.hpp>
+
+namespace {
+
+using shim::util::Error;
+using shim::util::Fd;
+using shim::util::Mapping;
+using shim::util::Result;
+
+bool is_open(int fd) {
+  return ::fcntl(fd, F_GETFD) != -1;
+}
+
+bool is_mapped(void* address, std::size_t size) {
+  unsigned char vector[16];
+  return ::mincore(address, size, vector) == 0;
+}
+
+TEST(result, a_value_is_ok_and_moves_out) {
+  Result<std::unique_ptr<int>> result(std::make_unique<int>(7));
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result.code(), CUDA_SUCCESS);
+  std::unique_ptr<int> taken = *std::move(result);
+  EXPECT_EQ(*taken, 7);
+}
+
+TEST(result, an_error_keeps_its_code) {
+  Result<int> result = Error{CUDA_ERROR_NO_DEVICE};
+  EXPECT_FALSE(result);
+  EXPECT_EQ(result.code(), CUDA_ERROR_NO_DEVICE);
+  EXPECT_EQ(result.error().code, CUDA_ERROR_NO_DEVICE);
+}
+
+TEST(result, void_is_success_until_an_error_comes) {
+  Result<void> result;
+  EXPECT_TRUE(result);
+  result = Error{CUDA_ERROR_INVALID_VALUE};
+  EXPECT_FALSE(result);
+  EXPECT_EQ(result.code(), CUDA_ERROR_INVALID_VALUE);
+}
+
+TEST(errors, errno_maps_to_what_the_caller_did) {
+  EXPECT_EQ(shim::util::result_from_errno(ENOMEM), CUDA_ERROR_OUT_OF_MEMORY);
+  EXPECT_EQ(shim::util::result_from_errno(EINVAL), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(shim::util::result_from_errno(ENODEV), CUDA_ERROR_NO_DEVICE);
+  EXPECT_EQ(shim::util::result_from_errno(ENOTTY), CUDA_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(shim::util::result_from_errno(EXDEV), CUDA_ERROR_UNKNOWN);
+}
+
+TEST(fd, closes_when_its_owner_goes) {
+  int raw;
+  {
+    Fd fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    raw = fd.get();
+    ASSERT_TRUE(is_open(raw));
+  }
+  EXPECT_FALSE(is_open(raw));
+}
+
+TEST(fd, moving_leaves_nothing_to_close) {
+  Fd first(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  int raw = first.get();
+  {
+    Fd second(std::move(first));
+    EXPECT_FALSE(first.valid());
+    EXPECT_EQ(second.release(), raw);
+  }
+  EXPECT_TRUE(is_open(raw));
+  ::close(raw);
+}
+
+TEST(mapping, unmaps_when_its_owner_goes_and_not_after_release) {
+  void* kept = nullptr;
+  void* gone = nullptr;
+  {
+    Mapping a(::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+    Mapping b(::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+    gone = a.data();
+    kept = b.release();
+  }
+  EXPECT_FALSE(is_mapped(gone, 4096));
+  ASSERT_TRUE(is_mapped(kept, 4096));
+  ::munmap(kept, 4096);
+}
+
+TEST(environment, numbers_are_parsed_whole_or_not_at_all) {
+  ::setenv("CUDA_SHIM_TEST_NUMBER", "0x10", 1);
+  EXPECT_EQ(shim::util::env_number("CUDA_SHIM_TEST_NUMBER"), 16u);
+  ::setenv("CUDA_SHIM_TEST_NUMBER", "12cats", 1);
+  EXPECT_EQ(shim::util::env_number("CUDA_SHIM_TEST_NUMBER"), std::nullopt);
+  ::setenv("CUDA_SHIM_TEST_NUMBER", "-1", 1);
+  EXPECT_EQ(shim::util::env_number("CUDA_SHIM_TEST_NUMBER"), std::nullopt);
+  ::setenv("CUDA_SHIM_TEST_NUMBER", "", 1);
+  EXPECT_EQ(shim::util::env_string("CUDA_SHIM_TEST_NUMBER"), std::nullopt);
+  ::unsetenv("CUDA_SHIM_TEST_NUMBER");
+}
+
+} // namespace
