@@ -1,0 +1,219 @@
+// The three steps around a Newton division that make it exact: scale, multiply-add with rescaling, fix up.
+#include "valu.hpp"
+
+namespace emu::isa {
+namespace EMU_ISA_TARGET {
+namespace {
+
+struct Single {
+  using Float = float;
+  using Bits = u32;
+  static constexpr int mantissa_bits = 23;
+  static constexpr int exponent_limit = 255;
+  static constexpr int bias = 127;
+  static constexpr int far_apart = 96; // exponents so different that the quotient nears the largest number
+  static constexpr int scale = 64;
+  static constexpr int least_quotient = -150; // exponent difference below which it is zero
+};
+struct Double {
+  using Float = double;
+  using Bits = u64;
+  static constexpr int mantissa_bits = 52;
+  static constexpr int exponent_limit = 2047;
+  static constexpr int bias = 1023;
+  static constexpr int far_apart = 768;
+  static constexpr int scale = 128;
+  static constexpr int least_quotient = -1075;
+};
+
+template <class T>
+int exponent_of(typename T::Bits bits) {
+  return static_cast<int>(bits >> T::mantissa_bits & T::exponent_limit);
+}
+template <class T>
+bool is_denormal(typename T::Bits bits) {
+  return exponent_of<T>(bits) == 0 && static_cast<typename T::Bits>(bits << 1) != 0;
+}
+template <class T>
+bool is_zero(typename T::Bits bits) {
+  return static_cast<typename T::Bits>(bits << 1) == 0;
+}
+
+// Would numerator / denominator be a denormal (or vanish)?
+template <class T>
+bool quotient_is_denormal(typename T::Bits numerator, typename T::Bits denominator) {
+  using Float = typename T::Float;
+  const Float quotient = std::bit_cast<Float>(numerator) / std::bit_cast<Float>(denominator);
+  return is_denormal<T>(std::bit_cast<typename T::Bits>(quotient)) || quotient == Float{0};
+}
+
+// `value` is the numerator or the denominator; says in `flag` whether v_div_fmas has to scale back.
+template <class T>
+typename T::Bits scaled(typename T::Bits value, typename T::Bits denominator, typename T::Bits numerator,
+                        bool& flag) {
+  using Float = typename T::Float;
+  using Bits = typename T::Bits;
+  const auto times = [&](int exponent) {
+    return std::bit_cast<Bits>(std::ldexp(std::bit_cast<Float>(value), exponent));
+  };
+  flag = false;
+  if (is_zero<T>(numerator) || is_zero<T>(denominator))
+    return std::bit_cast<Bits>(std::numeric_limits<Float>::quiet_NaN());
+  const Float reciprocal = Float{1} / std::bit_cast<Float>(denominator);
+  const bool tiny_reciprocal = is_denormal<T>(std::bit_cast<Bits>(reciprocal));
+  const bool tiny_quotient = quotient_is_denormal<T>(numerator, denominator);
+  if (exponent_of<T>(numerator) - exponent_of<T>(denominator) >= T::far_apart) {
+    flag = true;
+    return value == denominator ? times(T::scale) : value;
+  }
+  if (is_denormal<T>(denominator))
+    return times(T::scale);
+  if (tiny_reciprocal && tiny_quotient) {
+    flag = true;
+    return value == denominator ? times(-T::scale) : value;
+  }
+  if (tiny_reciprocal)
+    return times(-T::scale);
+  if (tiny_quotient) {
+    flag = true;
+    return value == numerator ? times(T::scale) : value;
+  }
+  if (exponent_of<T>(numerator) <= T::mantissa_bits)
+    return times(T::scale);
+  return value;
+}
+
+// a * b + c, times 2^scale or 2^-scale as c, the quotient so far, is large or small. Rounded once: that is
+// why it is computed in a wider format.
+template <class T>
+typename T::Float rescaled_fma(typename T::Float a, typename T::Float b, typename T::Float c) {
+  using Float = typename T::Float;
+  const int direction = exponent_of<T>(std::bit_cast<typename T::Bits>(c)) > T::bias ? T::scale : -T::scale;
+  if (!std::isfinite(a) || !std::isfinite(b) || !std::isfinite(c))
+    return std::ldexp(std::fma(a, b, c), direction);
+  const __float128 exact =
+      static_cast<__float128>(a) * static_cast<__float128>(b) + static_cast<__float128>(c);
+  __float128 factor = 1;
+  for (int i = 0; i < T::scale; ++i)
+    factor *= direction > 0 ? static_cast<__float128>(2.0) : static_cast<__float128>(0.5);
+  return static_cast<Float>(exact * factor);
+}
+
+template <class T>
+typename T::Bits fixed_up(typename T::Bits quotient, typename T::Bits denominator,
+                          typename T::Bits numerator) {
+  using Bits = typename T::Bits;
+  constexpr Bits sign_bit = Bits{1} << (sizeof(Bits) * 8 - 1);
+  constexpr Bits infinity = static_cast<Bits>(T::exponent_limit) << T::mantissa_bits;
+  const Bits sign = (denominator ^ numerator) & sign_bit;
+  const Bits d = denominator & ~sign_bit, n = numerator & ~sign_bit;
+  if (n > infinity)
+    return numerator | quiet_bit<Bits>;
+  if (d > infinity)
+    return denominator | quiet_bit<Bits>;
+  if ((d == 0 && n == 0) || (d == infinity && n == infinity))
+    return sign_bit | infinity | quiet_bit<Bits>;
+  if (d == 0 || n == infinity)
+    return sign | infinity;
+  if (d == infinity || n == 0)
+    return sign;
+  const int difference = exponent_of<T>(numerator) - exponent_of<T>(denominator);
+  if (difference < T::least_quotient)
+    return sign;
+  return sign | (quotient & ~sign_bit);
+}
+
+void v_div_scale_f32(Wave& wave, const Instruction& in) {
+  Row b0, b1, b2, result, flags;
+  const u32* value = source_row(wave, in.src[0], b0);
+  const u32* denominator = source_row(wave, in.src[1], b1);
+  const u32* numerator = source_row(wave, in.src[2], b2);
+  for_each_lane(wave, [&](unsigned i) {
+    bool flag;
+    result.lane[i] = scaled<Single>(value[i], denominator[i], numerator[i], flag);
+    flags.lane[i] = flag;
+  });
+  wave.write_mask(in.dst2, row_to_mask(flags.lane, wave.lanes) & wave.exec());
+  store_row(wave, in.dst.index, result.lane, wave.exec());
+}
+
+void v_div_scale_f64(Wave& wave, const Instruction& in) {
+  WideBuffer b0, b1, b2;
+  const Wide value = wide_source(wave, in.src[0], b0);
+  const Wide denominator = wide_source(wave, in.src[1], b1);
+  const Wide numerator = wide_source(wave, in.src[2], b2);
+  Row flags;
+  write_wide_lanes(wave, in.dst, [&](unsigned i) {
+    bool flag;
+    const u64 result = scaled<Double>(value[i], denominator[i], numerator[i], flag);
+    flags.lane[i] = flag;
+    return result;
+  });
+  wave.write_mask(in.dst2, row_to_mask(flags.lane, wave.lanes) & wave.exec());
+}
+
+void v_div_fmas_f32(Wave& wave, const Instruction& in) {
+  Row b0, b1, b2;
+  const u32* a = f32_source(wave, in, 0, b0);
+  const u32* b = f32_source(wave, in, 1, b1);
+  const u32* c = f32_source(wave, in, 2, b2);
+  const u64 scaled_lanes = wave.vcc();
+  const Rounding rounding(round_f32(wave));
+  write_f32(wave, in, [&](unsigned i) {
+    const float x = as_float(a[i]), y = as_float(b[i]), z = as_float(c[i]);
+    return as_bits(scaled_lanes >> i & 1 ? rescaled_fma<Single>(x, y, z) : __builtin_fmaf(x, y, z));
+  });
+}
+
+void v_div_fmas_f64(Wave& wave, const Instruction& in) {
+  WideBuffer b0, b1, b2;
+  const WideFloat a = f64_source(wave, in, 0, b0);
+  const WideFloat b = f64_source(wave, in, 1, b1);
+  const WideFloat c = f64_source(wave, in, 2, b2);
+  const u64 scaled_lanes = wave.vcc();
+  const Rounding rounding(round_f64(wave));
+  write_f64(wave, in, [&](unsigned i) {
+    return as_bits(scaled_lanes >> i & 1 ? rescaled_fma<Double>(a[i], b[i], c[i])
+                                         : __builtin_fma(a[i], b[i], c[i]));
+  });
+}
+
+void v_div_fixup_f32(Wave& wave, const Instruction& in) {
+  Row b0, b1, b2;
+  const u32* quotient = f32_source(wave, in, 0, b0);
+  const u32* denominator = f32_source(wave, in, 1, b1);
+  const u32* numerator = f32_source(wave, in, 2, b2);
+  write_f32(wave, in,
+            [&](unsigned i) { return fixed_up<Single>(quotient[i], denominator[i], numerator[i]); });
+}
+
+void v_div_fixup_f64(Wave& wave, const Instruction& in) {
+  WideBuffer b0, b1, b2;
+  const WideFloat quotient = f64_source(wave, in, 0, b0);
+  const WideFloat denominator = f64_source(wave, in, 1, b1);
+  const WideFloat numerator = f64_source(wave, in, 2, b2);
+  write_f64(wave, in, [&](unsigned i) {
+    return fixed_up<Double>(quotient.bits(i), denominator.bits(i), numerator.bits(i));
+  });
+}
+
+constexpr Type f = Type::b32;
+constexpr Type d = Type::f64;
+
+constexpr OpcodeRow vop3[] = {
+    {0x15f, "v_div_fixup_f32", v_div_fixup_f32, f, f, f, f},
+    {0x160, "v_div_fixup_f64", v_div_fixup_f64, d, d, d, d},
+    {0x16d, "v_div_scale_f32", v_div_scale_f32, f, f, f, f, row_sdst},
+    {0x16e, "v_div_scale_f64", v_div_scale_f64, d, d, d, d, row_sdst},
+    {0x16f, "v_div_fmas_f32", v_div_fmas_f32, f, f, f, f},
+    {0x170, "v_div_fmas_f64", v_div_fmas_f64, d, d, d, d},
+};
+
+} // namespace
+
+RowSet f32_division_rows() {
+  return {{}, {}, {}, vop3, {}};
+}
+
+} // namespace EMU_ISA_TARGET
+} // namespace emu::isa
