@@ -320,7 +320,7 @@ void drm_node(Builder& tree, const char* name, unsigned minor) {
             std::string("../../devices/pci0000:03/0000:03:00.0/drm/") + name);
   tree.link(text("/sys/dev/char/%u:%u", card::drm_major, minor),
             std::string("../../devices/pci0000:03/0000:03:00.0/drm/") + name);
-  tree.file(std::string("/dev/dri/") + name, "", 0666);
+  tree.file(std::string("/dev/dri/") + name, std::string(), 0666);
 }
 
 // Host PCI devices stay visible beside the emulated one.
@@ -397,10 +397,11 @@ void build(const std::string& root) {
   topology(tree);
   pci_device(tree);
   host_pci_devices(tree);
-  tree.file("/dev/kfd", "", 0666);
+  tree.file("/dev/kfd", std::string(), 0666);
   tree.file("/sys/module/amdgpu/initstate", "live\n");
   tree.file("/sys/module/amdgpu/refcnt", "1\n");
   tree.directory("/sys/module/amdgpu/parameters");
+  tree.directory("/sys/module/amdgpu/holders");
   tree.file("/proc/modules",
             "amdgpu 13000000 1 - Live 0x0000000000000000\n" + read_host_file("/proc/modules"));
 }
