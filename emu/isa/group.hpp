@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -25,6 +26,16 @@ struct Group {
   std::uint64_t shared_aperture = 0;
   std::uint64_t private_aperture = 0;
   Fault fault;
+  std::uint32_t wave_count = 0;
+  bool code_stale = false; // s_icache_inv: compare cached code with memory again
+  bool trace = false;      // print every instruction
+  std::function<void(std::uint32_t m0)> interrupt_handler;
+
+  // s_sendmsg(MSG_INTERRUPT)
+  void interrupt(std::uint32_t m0) {
+    if (interrupt_handler)
+      interrupt_handler(m0);
+  }
 
   // Records the first fault of the workgroup and stops the wave.
   void raise(Wave& wave, FaultKind kind, const char* reason);

@@ -1,4 +1,4 @@
-// Which compilation of the vector ALU this host runs.
+// Which compilation of the vector ALU runs on this host.
 #include <cstdlib>
 #include <string_view>
 
@@ -6,28 +6,54 @@
 
 namespace emu::isa {
 
+#ifdef EMU_ISA_HAS_VALU
+
 namespace {
 
+using TablesFunction = const ValuTables& (*)();
+
+struct Target {
+  std::string_view name;
+  bool supported;
+  TablesFunction tables;
+};
+
 const ValuTables& choose() {
-  const bool has_avx2 =
+  __builtin_cpu_init();
+  const bool avx2 =
       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
-                          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512cd");
+  const Target targets[] = {
+      {"avx512", avx512, avx512::valu_tables},
+      {"avx2", avx2, avx2::valu_tables},
+      {"baseline", true, baseline::valu_tables},
+  };
   const char* wanted = std::getenv("CUDA_SHIM_EMU_SIMD");
-  const std::string_view name = wanted ? wanted : "avx512";
-  if (has_avx512 && name == "avx512")
-    return avx512::valu_tables();
-  if (has_avx2 && name != "baseline")
-    return avx2::valu_tables();
+  for (const Target& target : targets)
+    if (target.supported && wanted && target.name == wanted)
+      return target.tables();
+  for (const Target& target : targets)
+    if (target.supported)
+      return target.tables();
   return baseline::valu_tables();
 }
 
 } // namespace
 
 const ValuTables& valu_tables() {
-  static const ValuTables& tables = choose();
-  return tables;
+  static const ValuTables& chosen = choose();
+  return chosen;
 }
+
+#else
+
+const ValuTables& valu_tables() {
+  static const ValuTables none{};
+  return none;
+}
+
+#endif
 
 } // namespace emu::isa

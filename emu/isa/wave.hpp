@@ -57,30 +57,33 @@ struct alignas(64) Wave {
   bool wave64;
   WaveEvent event;
 
-  std::uint64_t pair(unsigned reg) const {
+  // Inlined always: some callers are compiled for host instruction sets that others must not execute.
+  [[gnu::always_inline]] std::uint64_t pair(unsigned reg) const {
     std::uint64_t value;
     std::memcpy(&value, &sgpr[reg], sizeof value);
     return value;
   }
-  void set_pair(unsigned reg, std::uint64_t value) { std::memcpy(&sgpr[reg], &value, sizeof value); }
+  [[gnu::always_inline]] void set_pair(unsigned reg, std::uint64_t value) {
+    std::memcpy(&sgpr[reg], &value, sizeof value);
+  }
 
   // EXEC and VCC restricted to the lanes that the wave has.
-  std::uint64_t exec() const { return pair(exec_lo) & lane_mask; }
-  std::uint64_t vcc() const { return pair(vcc_lo) & lane_mask; }
-  bool full() const { return exec() == lane_mask; }
-  std::uint32_t m0() const { return sgpr[m0_register]; }
+  [[gnu::always_inline]] std::uint64_t exec() const { return pair(exec_lo) & lane_mask; }
+  [[gnu::always_inline]] std::uint64_t vcc() const { return pair(vcc_lo) & lane_mask; }
+  [[gnu::always_inline]] bool full() const { return exec() == lane_mask; }
+  [[gnu::always_inline]] std::uint32_t m0() const { return sgpr[m0_register]; }
 
   // Scalar destinations. Writes to NULL vanish.
-  void write_scalar(const Operand& to, std::uint32_t value) {
+  [[gnu::always_inline]] void write_scalar(const Operand& to, std::uint32_t value) {
     if (to.index != null_register)
       sgpr[to.index] = value;
   }
-  void write_scalar64(const Operand& to, std::uint64_t value) {
+  [[gnu::always_inline]] void write_scalar64(const Operand& to, std::uint64_t value) {
     if (to.index != null_register)
       set_pair(to.index, value);
   }
   // A lane mask: one register in wave32, two in wave64.
-  void write_mask(const Operand& to, std::uint64_t bits) {
+  [[gnu::always_inline]] void write_mask(const Operand& to, std::uint64_t bits) {
     if (wave64)
       write_scalar64(to, bits);
     else
@@ -88,7 +91,7 @@ struct alignas(64) Wave {
   }
 
   // Scalar, constant and special sources (not vectors).
-  std::uint32_t read_scalar(const Operand& from) const {
+  [[gnu::always_inline]] std::uint32_t read_scalar(const Operand& from) const {
     switch (from.kind) {
     case OperandKind::scalar:
       return sgpr[from.index];
@@ -98,7 +101,7 @@ struct alignas(64) Wave {
       return static_cast<std::uint32_t>(read_special(from.index));
     }
   }
-  std::uint64_t read_scalar64(const Operand& from) const {
+  [[gnu::always_inline]] std::uint64_t read_scalar64(const Operand& from) const {
     switch (from.kind) {
     case OperandKind::scalar:
       return from.index == null_register ? 0 : pair(from.index);
@@ -109,7 +112,7 @@ struct alignas(64) Wave {
     }
   }
   // A lane mask source, restricted to the lanes that the wave has.
-  std::uint64_t read_mask(const Operand& from) const {
+  [[gnu::always_inline]] std::uint64_t read_mask(const Operand& from) const {
     return (wave64 ? read_scalar64(from) : read_scalar(from)) & lane_mask;
   }
   std::uint64_t read_special(unsigned encoding) const;

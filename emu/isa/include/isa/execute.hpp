@@ -17,6 +17,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -122,6 +123,10 @@ public:
   // A flag that ends the workgroup with FaultKind::aborted soon after it becomes true (watchdog, process
   // exit); looked at between time slices. May be null. Kept across start().
   void set_stop_flag(const std::atomic<bool>* stop);
+
+  // What s_sendmsg(MSG_INTERRUPT) calls, on the thread of run(), with M0: the event id that the shader wants
+  // to raise. Kept across start().
+  void set_interrupt_handler(std::function<void(std::uint32_t m0)> handler);
 
   struct Impl;
 

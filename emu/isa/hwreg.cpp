@@ -1,0 +1,135 @@
+#include <ctime>
+
+#include "control.hpp"
+#include "group.hpp"
+
+namespace emu::isa {
+
+namespace {
+
+constexpr unsigned hwreg_mode = 1;
+constexpr unsigned hwreg_status = 2;
+constexpr unsigned hwreg_trapsts = 3;
+constexpr unsigned hwreg_gpr_alloc = 5;
+constexpr unsigned hwreg_lds_alloc = 6;
+constexpr unsigned hwreg_ib_sts = 7;
+constexpr unsigned hwreg_sh_mem_bases = 15;
+constexpr unsigned hwreg_flat_scr_lo = 20;
+constexpr unsigned hwreg_flat_scr_hi = 21;
+constexpr unsigned hwreg_hw_id1 = 23;
+constexpr unsigned hwreg_hw_id2 = 24;
+constexpr unsigned hwreg_shader_cycles = 29;
+
+constexpr std::uint32_t status_execz = 1u << 9;
+constexpr std::uint32_t status_vccz = 1u << 10;
+constexpr std::uint32_t status_in_tg = 1u << 11;
+constexpr std::uint32_t status_valid = 1u << 16;
+
+std::uint32_t status(const Wave& wave) {
+  return (wave.scc ? 1u : 0u) | (wave.exec() ? 0 : status_execz) | (wave.vcc() ? 0 : status_vccz) |
+         (wave.group->wave_count > 1 ? status_in_tg : 0) | status_valid;
+}
+
+std::uint64_t nanoseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+} // namespace
+
+std::uint64_t reference_clock() {
+  return nanoseconds() / 10;
+}
+
+bool read_hwreg(Wave& wave, unsigned reg, std::uint32_t& value) {
+  const Group& group = *wave.group;
+  switch (reg) {
+  case hwreg_mode:
+    value = wave.mode;
+    return true;
+  case hwreg_status:
+    value = status(wave);
+    return true;
+  case hwreg_trapsts:
+    value = wave.trapsts;
+    return true;
+  case hwreg_gpr_alloc:
+    value = wave.vgprs / 8 - 1;
+    return true;
+  case hwreg_lds_alloc:
+    value = group.lds_size / 512 << 12;
+    return true;
+  case hwreg_ib_sts:
+    value = 0;
+    return true;
+  case hwreg_sh_mem_bases:
+    value = static_cast<std::uint32_t>(group.private_aperture >> 48 | (group.shared_aperture >> 48) << 16);
+    return true;
+  case hwreg_flat_scr_lo:
+    value = static_cast<std::uint32_t>(wave.flat_scratch);
+    return true;
+  case hwreg_flat_scr_hi:
+    value = static_cast<std::uint32_t>(wave.flat_scratch >> 32);
+    return true;
+  case hwreg_hw_id1:
+    value = wave.index; // wave slot; the emulated waves have no other place
+    return true;
+  case hwreg_hw_id2:
+    value = 0;
+    return true;
+  case hwreg_shader_cycles:
+    value = static_cast<std::uint32_t>(nanoseconds()) & 0xfffff;
+    return true;
+  default:
+    wave.raise_illegal("hardware register unknown to this device");
+    return false;
+  }
+}
+
+void write_hwreg(Wave& wave, unsigned reg, std::uint32_t value) {
+  switch (reg) {
+  case hwreg_mode:
+    wave.mode = value;
+    break;
+  case hwreg_trapsts:
+    wave.trapsts = value;
+    break;
+  case hwreg_flat_scr_lo:
+    wave.flat_scratch = (wave.flat_scratch & ~0xffffffffull) | value;
+    break;
+  case hwreg_flat_scr_hi:
+    wave.flat_scratch = (wave.flat_scratch & 0xffffffffull) | static_cast<std::uint64_t>(value) << 32;
+    break;
+  default:
+    wave.raise_illegal("hardware register that a wave may not write");
+  }
+}
+
+std::uint64_t Wave::read_special(unsigned encoding) const {
+  constexpr std::uint64_t aperture_last = 0xffffffff;
+  switch (encoding) {
+  case special_shared_base:
+    return group->shared_aperture;
+  case special_shared_limit:
+    return group->shared_aperture + aperture_last;
+  case special_private_base:
+    return group->private_aperture;
+  case special_private_limit:
+    return group->private_aperture + aperture_last;
+  case special_vccz:
+    return vcc() == 0;
+  case special_execz:
+    return exec() == 0;
+  case special_scc:
+    return scc;
+  default:
+    return 0; // the decoder refuses the others
+  }
+}
+
+void Wave::raise_illegal(const char* reason) {
+  group->raise(*this, FaultKind::illegal_instruction, reason);
+}
+
+} // namespace emu::isa
