@@ -1,0 +1,1 @@
+extern "C" __attribute__((global)) void empty() {}
