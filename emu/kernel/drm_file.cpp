@@ -2,6 +2,7 @@
 
 #include "device.hpp"
 #include "process.hpp"
+#include "real.hpp"
 #include "sync_file.hpp"
 
 #include <algorithm>
@@ -121,6 +122,11 @@ DrmFile::~DrmFile() {
   for (auto& [handle, bo] : buffers_) {
     bo->revoke_mmap(this);
     vm_->drop(*bo);
+  }
+  if (unbound_) {
+    vm_->drop(*unbound_);
+    unbound_.reset();
+    real::munmap(zeros_, zeros_size_);
   }
 }
 

@@ -69,6 +69,8 @@ private:
   long gem_userptr(drm_amdgpu_gem_userptr& args);
   int map_va(const drm_amdgpu_gem_va& args, std::uint64_t va, const std::shared_ptr<BufferObject>& bo);
 
+  std::shared_ptr<BufferObject> unbound_memory();
+
   // drm_info.cpp
   long info(drm_amdgpu_info& args);
   long info_device(const drm_amdgpu_info& args);
@@ -103,6 +105,9 @@ private:
   std::map<const BufferObject*, std::uint32_t> handles_; // the handle that PRIME import gives
   std::map<std::uint32_t, std::shared_ptr<BufferList>> lists_;
   bool reserved_vmid_ = false;
+  std::shared_ptr<BufferObject> unbound_; // of sparse mappings, upon zeros_
+  void* zeros_ = nullptr;
+  std::size_t zeros_size_ = 0;
 };
 
 } // namespace emu::kernel

@@ -5,6 +5,7 @@
 #include "device.hpp"
 #include "drm_reservation.hpp"
 #include "process.hpp"
+#include "real.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -12,6 +13,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/mman.h>
 
 namespace emu::kernel {
 
@@ -222,6 +224,24 @@ long DrmFile::gem_metadata(drm_amdgpu_gem_metadata& args) {
   return 0;
 }
 
+// What a sparse (PRT) mapping without a buffer shows: zeros. A write is dropped by the hardware; here it
+// faults.
+std::shared_ptr<BufferObject> DrmFile::unbound_memory() {
+  constexpr std::size_t size =
+      64ull << 30; // of address space: nothing is ever written, so it takes no memory
+  std::lock_guard lock(gem_mutex_);
+  if (!unbound_) {
+    void* zeros = real::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (real::failed(zeros))
+      return nullptr;
+    zeros_ = zeros;
+    zeros_size_ = size;
+    if (BufferObject::create_userptr(zeros, size, unbound_) < 0)
+      unbound_ = nullptr;
+  }
+  return unbound_;
+}
+
 int DrmFile::map_va(const drm_amdgpu_gem_va& args, std::uint64_t va,
                     const std::shared_ptr<BufferObject>& bo) {
   memory::Permissions permissions;
@@ -249,13 +269,12 @@ long DrmFile::gem_va(drm_amdgpu_gem_va& args) {
 
   std::shared_ptr<BufferObject> bo;
   if (args.operation != AMDGPU_VA_OP_CLEAR) {
-    if (args.flags & AMDGPU_VM_PAGE_PRT) {
-      complain("GEM_VA: sparse (PRT) mappings are not emulated");
-      return -EINVAL;
-    }
-    bo = find_buffer(args.handle);
+    const bool sparse = args.flags & AMDGPU_VM_PAGE_PRT;
+    bo = sparse ? unbound_memory() : find_buffer(args.handle);
     if (!bo)
-      return -ENOENT;
+      return sparse ? -ENOMEM : -ENOENT;
+    if (sparse)
+      args.offset_in_bo = 0;
   }
   switch (args.operation) {
   case AMDGPU_VA_OP_MAP:
