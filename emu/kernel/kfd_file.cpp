@@ -129,10 +129,10 @@ constexpr Entry entries[] = {
     FUNCTION(SET_EVENT, set_event),
     FUNCTION(RESET_EVENT, reset_event),
     FUNCTION(WAIT_EVENTS, wait_events),
-    FUNCTION(DBG_REGISTER_DEPRECATED, refuse),
-    FUNCTION(DBG_UNREGISTER_DEPRECATED, refuse),
-    FUNCTION(DBG_ADDRESS_WATCH_DEPRECATED, refuse),
-    FUNCTION(DBG_WAVE_CONTROL_DEPRECATED, refuse),
+    FUNCTION(DBG_REGISTER_DEPRECATED, refuse_debugger),
+    FUNCTION(DBG_UNREGISTER_DEPRECATED, refuse_debugger),
+    FUNCTION(DBG_ADDRESS_WATCH_DEPRECATED, refuse_debugger),
+    FUNCTION(DBG_WAVE_CONTROL_DEPRECATED, refuse_debugger),
     METHOD(SET_SCRATCH_BACKING_VA, set_scratch_backing_va),
     METHOD(GET_TILE_CONFIG, get_tile_config),
     METHOD(SET_TRAP_HANDLER, set_trap_handler),
@@ -148,8 +148,8 @@ constexpr Entry entries[] = {
     METHOD(IMPORT_DMABUF, import_dmabuf),
     METHOD(ALLOC_QUEUE_GWS, alloc_queue_gws),
     METHOD(SMI_EVENTS, smi_events),
-    FUNCTION(SVM, refuse),
-    FUNCTION(SET_XNACK_MODE, refuse),
+    FUNCTION(SVM, svm),
+    METHOD(SET_XNACK_MODE, set_xnack_mode),
     FUNCTION(CRIU_OP, criu_op),
     METHOD(AVAILABLE_MEMORY, available_memory),
     METHOD(EXPORT_DMABUF, export_dmabuf),
@@ -347,6 +347,18 @@ int KfdProcess::get_tile_config(kfd_ioctl_get_tile_config_args& args) {
     return -EFAULT;
   }
   return 0;
+}
+
+// XNACK is off and gfx10 cannot switch it on.
+int KfdProcess::set_xnack_mode(kfd_ioctl_set_xnack_mode_args& args) {
+  if (args.xnack_enabled < 0) {
+    args.xnack_enabled = 0;
+    return 0;
+  }
+  std::scoped_lock lock(mutex_);
+  if (!queues_.empty())
+    return -EBUSY;
+  return args.xnack_enabled ? -EPERM : 0;
 }
 
 int KfdProcess::runtime_enable(kfd_ioctl_runtime_enable_args& args) {

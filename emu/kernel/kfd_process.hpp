@@ -37,6 +37,7 @@ public:
   int set_trap_handler(uapi::kfd_ioctl_set_trap_handler_args& args);
   int set_scratch_backing_va(uapi::kfd_ioctl_set_scratch_backing_va_args& args);
   int get_tile_config(uapi::kfd_ioctl_get_tile_config_args& args);
+  int set_xnack_mode(uapi::kfd_ioctl_set_xnack_mode_args& args);
   int runtime_enable(uapi::kfd_ioctl_runtime_enable_args& args);
   int dbg_trap(uapi::kfd_ioctl_dbg_trap_args& args);
   int create_event(uapi::kfd_ioctl_create_event_args& args);

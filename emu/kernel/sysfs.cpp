@@ -223,7 +223,7 @@ unsigned gpu_caches(Builder& tree, const std::string& node) {
 
 void gpu_node(Builder& tree, const std::string& node) {
   // HSA_CAP_*: watch points (4, as log2), doorbell type 2, trap debugging with firmware support. SVM is not
-  // offered: a kernel without CONFIG_HSA_AMD_SVM.
+  // offered: as where the driver could not register the card's memory with the kernel.
   constexpr std::uint64_t capability = 0x80 | 2 << 8 | 2 << 12 | 0x8000 | 0x10000 | 0x20000 | 0x20000000 |
                                        std::uint64_t{card::chip_revision} << 22;
   constexpr std::uint64_t debug_properties = 7 | 29 << 4 | 0x400;
