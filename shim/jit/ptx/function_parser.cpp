@@ -6,6 +6,7 @@ namespace shim::jit::ptx {
 namespace {
 
 constexpr std::uint64_t most_registers = 1u << 22;
+constexpr std::size_t most_modifiers = 31;
 
 bool is_function_modifier(std::string_view name) {
   return name == "noreturn" || name == "unique";
@@ -60,6 +61,7 @@ void FunctionParser::statement() {
   } else if (tokens_.accept(";")) {
     // an empty statement
   } else if (tokens_.at_directive()) {
+    tokens_.accept_directive("extern"); // .extern .shared in a function: its missing size says the same
     const Token& token = tokens_.peek();
     if (const auto space = space_from_directive(token.text)) {
       declaration(*space);
@@ -172,16 +174,8 @@ void FunctionParser::variable_names(const DeclarationType& type) {
   const bool local = type.space == Space::local || type.space == Space::param;
   do {
     const std::string_view name = tokens_.expect_identifier();
-    std::uint32_t count = 1;
-    const bool numbered = tokens_.accept("<");
-    if (numbered) {
-      count = static_cast<std::uint32_t>(tokens_.count(1u << 16));
-      tokens_.expect(">");
-    }
     Variable variable = parse_declarator(tokens_, type, name, local ? nullptr : &lookup);
-    if (numbered)
-      throw Error{variable.line, fmt::format("numbered variables `{}`", name)};
-    if (variable.unsized && variable.initial_bytes.empty())
+    if (variable.unsized && variable.initial_bytes.empty() && type.space != Space::shared)
       throw Error{variable.line, fmt::format("`{}` has no size", name)};
     if (local) {
       declare(name, {Symbol::Kind::local, static_cast<std::uint32_t>(function_.locals.size())});
@@ -212,6 +206,8 @@ void FunctionParser::instruction() {
   instruction.opcode = tokens_.expect_identifier();
   while (tokens_.at_directive())
     instruction.modifiers.push_back(tokens_.take().text);
+  if (instruction.modifiers.size() > most_modifiers)
+    throw Error{instruction.line, fmt::format("too many modifiers on `{}`", instruction.opcode)};
   const bool call = instruction.opcode == "call";
   if (!tokens_.at(";"))
     do

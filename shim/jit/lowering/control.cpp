@@ -1,0 +1,263 @@
+// Control flow (PTX ISA, "Control Flow Instructions", "Miscellaneous Instructions").
+#include "families.hpp"
+
+#include <algorithm>
+
+namespace shim::jit {
+
+namespace Intrinsic = llvm::Intrinsic;
+
+namespace {
+
+void bra(Emitter& e) {
+  e.modifiers().take("uni");
+  e.expect_operands(1);
+  if (e.operand(0).kind != Operand::Kind::label)
+    e.fail("expected a label");
+  e.b.CreateBr(e.label(e.operand(0).index));
+}
+
+// An index beyond the list is undefined in PTX.
+void brx(Emitter& e) {
+  if (!e.modifiers().take("idx"))
+    e.fail_unknown();
+  e.modifiers().take("uni");
+  e.expect_operands(2);
+  if (e.operand(1).kind != Operand::Kind::targets)
+    e.fail("expected a list of labels");
+  const auto& targets = e.function().branch_targets[e.operand(1).index];
+  llvm::BasicBlock* beyond = e.new_block("beyond");
+  auto* branch = e.b.CreateSwitch(e.read(0, Type::u32), beyond, static_cast<unsigned>(targets.size()));
+  for (std::size_t i = 0; i < targets.size(); i++)
+    branch->addCase(e.b.getInt32(static_cast<std::uint32_t>(i)), e.label(targets[i]));
+  e.b.SetInsertPoint(beyond);
+  e.b.CreateUnreachable();
+}
+
+// One actual argument or result of a call.
+struct Argument {
+  Value* memory = nullptr;         // private memory that the callee reads or writes
+  const Operand* result = nullptr; // a register that receives the value afterwards
+  Type type = Type::none;
+};
+
+Argument pass(Emitter& e, const Operand& operand, const ptx::Variable& formal, bool is_result) {
+  Argument argument;
+  argument.type = formal.type;
+  if (operand.kind == Operand::Kind::local) {
+    const ptx::Variable& actual = e.function().locals[operand.index];
+    if (actual.size < formal.size && !formal.unsized)
+      e.fail(fmt::format("`{}` is smaller than the parameter `{}`", actual.name, formal.name));
+    Value* pointer = e.local_pointer(operand.index);
+    if (pointer->getType()->getPointerAddressSpace() == as_private) {
+      argument.memory = pointer;
+      return argument;
+    }
+    auto* copy = e.stack(llvm::ArrayType::get(e.b.getInt8Ty(), actual.size), actual.alignment, "argument");
+    e.b.CreateMemCpy(copy, llvm::MaybeAlign(actual.alignment), pointer, llvm::MaybeAlign(actual.alignment),
+                     actual.size);
+    argument.memory = copy;
+    return argument;
+  }
+  if (formal.size != ptx::type_bytes(formal.type))
+    e.fail(fmt::format("the parameter `{}` needs a .param variable", formal.name));
+  argument.memory = e.stack(e.integer_type(formal.type), 8, "argument");
+  if (is_result)
+    argument.result = &operand;
+  else
+    e.b.CreateStore(e.read_bits(operand, formal.type), argument.memory);
+  return argument;
+}
+
+struct Call {
+  const Operand* target = nullptr;
+  const Operand* prototype = nullptr;
+  std::vector<const Operand*> results;
+  std::vector<const Operand*> arguments;
+};
+
+// call (results), target, (arguments), prototype: all but the target optional.
+Call take_call(Emitter& e) {
+  Call call;
+  std::size_t next = 0;
+  const auto list = [&](std::vector<const Operand*>& into) {
+    if (next >= e.operands() || e.operand(next).kind != Operand::Kind::list)
+      return;
+    for (const Operand& element : e.operand(next).elements)
+      into.push_back(&element);
+    next++;
+  };
+  e.modifiers().take("uni");
+  list(call.results);
+  if (next >= e.operands())
+    e.fail("the function is missing");
+  call.target = &e.operand(next++);
+  list(call.arguments);
+  if (next < e.operands())
+    call.prototype = &e.operand(next++);
+  if (next != e.operands())
+    e.fail("too many operands");
+  return call;
+}
+
+void emit_call(Emitter& e, std::uint32_t index, const std::vector<Argument>& arguments) {
+  llvm::Function* function = e.module().function(index);
+  std::vector<Value*> values = {e.implicit_pointer()};
+  for (const Argument& argument : arguments)
+    values.push_back(argument.memory);
+  Value* exited = e.b.CreateCall(function, values);
+  e.leave_if(exited);
+}
+
+bool fits(const std::vector<ptx::Variable>& formal, const std::vector<ptx::Variable>& wanted) {
+  if (formal.size() != wanted.size())
+    return false;
+  for (std::size_t i = 0; i < formal.size(); i++)
+    if (formal[i].size != wanted[i].size)
+      return false;
+  return true;
+}
+
+// Which functions the address in the register may be.
+std::vector<std::uint32_t> candidates(Emitter& e, const Call& call) {
+  const ptx::CallInfo& info = e.function().call_infos[call.prototype->index];
+  if (!info.has_signature)
+    return info.targets;
+  std::vector<std::uint32_t> result;
+  for (std::uint32_t index : e.module().call_candidates()) {
+    const ptx::Function& function = e.module().tree().functions[index];
+    if (fits(function.returns, info.returns) && fits(function.parameters, info.parameters))
+      result.push_back(index);
+  }
+  return result;
+}
+
+std::vector<Argument> pass_all(Emitter& e, const Call& call, const std::vector<ptx::Variable>& returns,
+                               const std::vector<ptx::Variable>& parameters) {
+  if (call.results.size() != returns.size() || call.arguments.size() != parameters.size())
+    e.fail("the number of arguments does not match");
+  std::vector<Argument> arguments;
+  for (std::size_t i = 0; i < returns.size(); i++)
+    arguments.push_back(pass(e, *call.results[i], returns[i], true));
+  for (std::size_t i = 0; i < parameters.size(); i++)
+    arguments.push_back(pass(e, *call.arguments[i], parameters[i], false));
+  return arguments;
+}
+
+void receive(Emitter& e, const std::vector<Argument>& arguments) {
+  for (const Argument& argument : arguments)
+    if (argument.result)
+      e.write(*argument.result, e.b.CreateLoad(e.integer_type(argument.type), argument.memory),
+              argument.type);
+}
+
+void indirect_call(Emitter& e, const Call& call) {
+  if (!call.prototype || call.prototype->kind != Operand::Kind::prototype)
+    e.fail("the prototype is missing");
+  const auto functions = candidates(e, call);
+  const ptx::CallInfo& info = e.function().call_infos[call.prototype->index];
+  llvm::BasicBlock* nowhere = e.new_block("nowhere");
+  llvm::BasicBlock* done = e.new_block("called");
+  std::vector<Argument> arguments;
+  if (info.has_signature)
+    arguments = pass_all(e, call, info.returns, info.parameters);
+  else if (!functions.empty())
+    arguments = pass_all(e, call, e.module().tree().functions[functions[0]].returns,
+                         e.module().tree().functions[functions[0]].parameters);
+  auto* which =
+      e.b.CreateSwitch(e.read(*call.target, Type::b64), nowhere, static_cast<unsigned>(functions.size()));
+  for (std::uint32_t index : functions) {
+    llvm::BasicBlock* block = e.new_block("candidate");
+    which->addCase(e.b.getInt64(ptx::Module::function_address(index)), block);
+    e.b.SetInsertPoint(block);
+    emit_call(e, index, arguments);
+    e.b.CreateBr(done);
+  }
+  e.b.SetInsertPoint(nowhere);
+  e.call(Intrinsic::trap, {}, {});
+  e.b.CreateUnreachable();
+  e.b.SetInsertPoint(done);
+  receive(e, arguments);
+}
+
+// What NVIDIA's driver itself defines for device code. True where the call is done with.
+bool call_system_function(Emitter& e, const ptx::Function& callee) {
+  if (callee.name == "__assertfail") {
+    e.call(Intrinsic::trap, {}, {});
+    return true;
+  }
+  static constexpr std::string_view provided[] = {"vprintf", "malloc", "free"};
+  const bool known = std::find(std::begin(provided), std::end(provided), callee.name) != std::end(provided);
+  if (known && e.module().checking())
+    return true;
+  e.fail(fmt::format("call of `{}`, which {},", callee.name, known ? "is not supported" : "no one defines"));
+}
+
+void call(Emitter& e) {
+  const Call call = take_call(e);
+  if (call.target->kind == Operand::Kind::reg)
+    return indirect_call(e, call);
+  if (call.target->kind != Operand::Kind::function)
+    e.fail("expected a function");
+  const ptx::Function& callee = e.module().tree().functions[call.target->index];
+  if (callee.entry)
+    e.fail(fmt::format("call of the entry `{}`", callee.name));
+  if (!callee.has_body && call_system_function(e, callee))
+    return;
+  const auto arguments = pass_all(e, call, callee.returns, callee.parameters);
+  emit_call(e, call.target->index, arguments);
+  receive(e, arguments);
+}
+
+void ret(Emitter& e) {
+  e.modifiers().take("uni");
+  e.expect_operands(0);
+  e.leave(false);
+}
+
+void exit(Emitter& e) {
+  e.expect_operands(0);
+  e.leave(true);
+}
+
+void trap(Emitter& e) {
+  e.expect_operands(0);
+  e.call(Intrinsic::trap, {}, {});
+  e.leave(true);
+}
+
+void brkpt(Emitter& e) {
+  e.expect_operands(0);
+  e.call(Intrinsic::debugtrap, {}, {});
+}
+
+// Waits about 64 cycles a unit; PTX asks for nothing exact.
+void nanosleep(Emitter& e) {
+  if (e.expect_type() != Type::u32)
+    e.fail_unknown();
+  e.expect_operands(1);
+  e.read(0, Type::u32);
+  e.call(Intrinsic::amdgcn_s_sleep, {}, {e.b.getInt32(2)});
+}
+
+// Events are for tools that sample them; there are none.
+void pmevent(Emitter& e) {
+  e.modifiers().take("mask");
+  e.expect_operands(1);
+}
+
+} // namespace
+
+void add_control(LoweringTable& table) {
+  table.insert({{"bra", bra},
+                {"brx", brx},
+                {"call", call},
+                {"ret", ret},
+                {"exit", exit},
+                {"trap", trap},
+                {"brkpt", brkpt},
+                {"nanosleep", nanosleep},
+                {"pmevent", pmevent}});
+}
+
+} // namespace shim::jit
