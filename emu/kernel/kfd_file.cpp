@@ -97,9 +97,12 @@ int reset_event(KfdProcess& process, void* data) {
 int wait_events(KfdProcess& process, void* data) {
   return process.events().wait(*static_cast<kfd_ioctl_wait_events_args*>(data));
 }
-// What a kernel without CONFIG_HSA_AMD_SVM says; the retired debugger ioctls say the same.
-int refuse(KfdProcess&, void*) {
+int refuse_debugger(KfdProcess&, void*) {
   return -EPERM;
+}
+// No GPU here takes part in SVM (the topology says so): no attribute can name one.
+int svm(KfdProcess&, void*) {
+  return -EINVAL;
 }
 int criu_op(KfdProcess&, void*) {
   if (geteuid() != 0)
