@@ -1,0 +1,42 @@
+// PTX snippets with the results that an NVIDIA driver gave for them on a real GPU (data/: each line of
+// ptx_cases.txt is name | operand types | result type | tolerance | body).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ptx_cases {
+
+inline constexpr int threads = 2048;
+inline constexpr int block_threads = 256;
+
+struct Case {
+  std::string name;
+  std::vector<std::string> operands; // "u32", "f16"
+  std::string result;
+  std::string tolerance; // exact, f16x2, ulp N, abs X, rel X
+  std::string body;
+};
+
+// The cases of the file that the environment variable PTX_CASES names.
+std::vector<Case> load();
+
+// A module whose entry `k` takes the addresses of the operands' arrays and of the results' array (always as
+// parameters p0 to p3), and runs the body once for each thread.
+std::string source(const Case& c);
+
+unsigned type_bytes(const std::string& type);
+
+// The operand arrays, one element for each thread.
+std::vector<std::vector<std::byte>> inputs(const Case& c);
+
+// What NVIDIA's GPU answered (PTX_GOLDEN_INDEX, PTX_GOLDEN); empty where it refused the case.
+std::vector<std::byte> golden(const Case& c);
+
+// Whether an answer is as good as the expected one, within the case's tolerance. Any NaN is as good as any
+// other.
+bool agrees(const Case& c, std::uint64_t expected, std::uint64_t got);
+
+} // namespace ptx_cases
