@@ -17,20 +17,24 @@ namespace {
 
 using util::fail;
 
-// The last type that any CUDA release knows (NVSCIBUF); those between are other systems'.
-constexpr unsigned last_memory_type = 8;
-
 template <std::size_t count>
 bool all_zero(const unsigned (&words)[count]) {
   return std::all_of(std::begin(words), std::end(words), [](unsigned word) { return word == 0; });
 }
 
 Result<void> check(const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc) {
-  auto type = static_cast<unsigned>(desc.type);
-  if (type == 0 || type > last_memory_type)
-    return fail(CUDA_ERROR_INVALID_VALUE, "external memory handle type {}", type);
-  if (desc.type != CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD)
-    return fail(CUDA_ERROR_NOT_SUPPORTED, "external memory handle type {} is not for this system", type);
+  switch (desc.type) {
+  case CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD:
+    break;
+  case CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_WIN32:
+  case CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_WIN32_KMT:
+  case CU_EXTERNAL_MEMORY_HANDLE_TYPE_D3D12_HEAP:
+  case CU_EXTERNAL_MEMORY_HANDLE_TYPE_D3D12_RESOURCE:
+    return fail(CUDA_ERROR_NOT_SUPPORTED, "external memory handle type {} is Windows'",
+                static_cast<unsigned>(desc.type));
+  default:
+    return fail(CUDA_ERROR_INVALID_VALUE, "external memory handle type {}", static_cast<unsigned>(desc.type));
+  }
   if (desc.size == 0 || (desc.flags & ~CUDA_EXTERNAL_MEMORY_DEDICATED) || !all_zero(desc.reserved))
     return fail(CUDA_ERROR_INVALID_VALUE, "external memory of {} bytes, flags {:#x}", desc.size, desc.flags);
   return {};

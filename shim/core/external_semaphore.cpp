@@ -19,16 +19,21 @@ using util::fail;
 constexpr std::int64_t no_deadline = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t only_look = 0; // a deadline in the past
 
-// The last type that any CUDA release knows (TIMELINE_SEMAPHORE_WIN32); the others are other systems'.
-constexpr unsigned last_semaphore_type = 10;
-
 Result<SemaphoreType> check(const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc) {
-  auto type = static_cast<unsigned>(desc.type);
-  if (type == 0 || type > last_semaphore_type)
-    return fail(CUDA_ERROR_INVALID_VALUE, "external semaphore handle type {}", type);
-  if (desc.type != CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD &&
-      desc.type != CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_TIMELINE_SEMAPHORE_FD)
-    return fail(CUDA_ERROR_NOT_SUPPORTED, "external semaphore handle type {} is not for this system", type);
+  switch (desc.type) {
+  case CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD:
+  case CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_TIMELINE_SEMAPHORE_FD:
+    break;
+  case CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_WIN32:
+  case CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_WIN32_KMT:
+  case CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_D3D12_FENCE:
+  case CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_TIMELINE_SEMAPHORE_WIN32:
+    return fail(CUDA_ERROR_NOT_SUPPORTED, "external semaphore handle type {} is Windows'",
+                static_cast<unsigned>(desc.type));
+  default:
+    return fail(CUDA_ERROR_INVALID_VALUE, "external semaphore handle type {}",
+                static_cast<unsigned>(desc.type));
+  }
   bool reserved =
       std::any_of(std::begin(desc.reserved), std::end(desc.reserved), [](unsigned word) { return word; });
   if (desc.flags != 0 || reserved)
