@@ -20,6 +20,7 @@ struct Side {
   std::uint64_t address = 0, pitch = 0, slice = 0;
   bool gpu = false;  // the GPU reaches it
   bool host = false; // it is host memory, pinned or pageable
+  bool sync = false; // CU_POINTER_ATTRIBUTE_SYNC_MEMOPS: copies of it are synchronous
 };
 
 // From the first byte to behind the last one; false where that wraps around.
@@ -42,6 +43,7 @@ Result<Side> resolve(const CopySide& side, const CopyRequest& request) {
   if (found && found->contains(side.address, extent)) {
     result.gpu = true;
     result.host = found->is_host();
+    result.sync = found->sync_memops;
     return result;
   }
   bool host_memory = !found || found->is_host() || found->kind == AllocationKind::managed;
@@ -238,7 +240,8 @@ Result<void> copy(Stream& stream, const CopyRequest& request, bool synchronous) 
   if (!to->gpu)
     return download(stream, **blit, request, *to, *from);
   Result<void> queued = copy_on_gpu(stream, **blit, request, *to, *from);
-  if (!queued || !synchronous || (!to->host && !from->host))
+  bool waits = (synchronous && (to->host || from->host)) || to->sync || from->sync;
+  if (!queued || !waits)
     return queued;
   return stream.synchronize();
 }
@@ -273,7 +276,7 @@ Result<void> fill(Stream& stream, const FillRequest& request, bool synchronous) 
   if (!blit)
     return blit.error();
   Result<void> queued = (*blit)->fill(stream, region);
-  if (!queued || !synchronous || !found->is_host())
+  if (!queued || !((synchronous && found->is_host()) || found->sync_memops))
     return queued;
   return stream.synchronize();
 }

@@ -1,5 +1,6 @@
 #include <core/driver.hpp>
 
+#include <cstdio>
 #include <cstdlib>
 #include <pthread.h>
 #include <sstream>
@@ -78,6 +79,24 @@ Result<Device*> Driver::device(int ordinal) const {
   if (ordinal < 0 || ordinal >= device_count())
     return util::fail(CUDA_ERROR_INVALID_DEVICE, "there is no device {}", ordinal);
   return devices_[static_cast<std::size_t>(ordinal)].get();
+}
+
+Result<int> Driver::device_at(const char* pci_bus_id) const {
+  unsigned domain = 0, bus = 0, slot = 0, function = 0;
+  int end = 0;
+  bool full = std::sscanf(pci_bus_id, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &end) == 4;
+  if (!full) {
+    domain = function = 0;
+    full = std::sscanf(pci_bus_id, "%x:%x.%x%n", &bus, &slot, &function, &end) == 3;
+  }
+  if (!full || pci_bus_id[end] != '\0')
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "{} is no PCI address", pci_bus_id);
+  for (const std::unique_ptr<Device>& device : devices_) {
+    const kfd::PciAddress& pci = device->node().pci;
+    if (pci.domain == domain && pci.bus == bus && pci.device == slot && pci.function == function)
+      return device->ordinal();
+  }
+  return util::fail(CUDA_ERROR_INVALID_DEVICE, "no device at {}", pci_bus_id);
 }
 
 Result<Context*> Driver::create_context(Device& device, unsigned flags) {

@@ -214,4 +214,12 @@ Result<void> unregister_host(void* pointer) {
   return release(address);
 }
 
+Result<AllocationView> find_host(const void* pointer) {
+  auto address = reinterpret_cast<std::uint64_t>(pointer);
+  std::optional<AllocationView> found = driver().allocations().find(address);
+  if (!found || !found->is_host())
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "{:#x} is not in pinned host memory", address);
+  return *found;
+}
+
 } // namespace shim::core

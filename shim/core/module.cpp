@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
 #include <core/code_object.hpp>
 #include <core/driver.hpp>
@@ -152,6 +154,22 @@ Result<std::uint64_t> Module::place_code(const std::vector<std::byte>& image, st
   gpu.flush_hdp();
   code_next_ = address + image.size();
   return address;
+}
+
+Result<Module*> load_module(Context& context, const void* image, JitOptions& options) {
+  Result<std::unique_ptr<Module>> module = Module::load(context, image, options);
+  if (!module)
+    return module.error();
+  return context.add_module(std::move(*module));
+}
+
+Result<std::vector<char>> read_module_file(const char* path) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (!file)
+    return util::fail(CUDA_ERROR_FILE_NOT_FOUND, "cannot read {}", path);
+  bytes.push_back('\0');
+  return bytes;
 }
 
 const jit::Entry& Function::entry() const {

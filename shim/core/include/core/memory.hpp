@@ -99,5 +99,7 @@ Result<void*> allocate_host(Context& context, std::uint64_t size, unsigned flags
 Result<void> free_host(void* pointer);
 Result<void> register_host(Context& context, void* pointer, std::uint64_t size, unsigned flags);
 Result<void> unregister_host(void* pointer);
+// The pinned host memory that holds an address. CUDA_ERROR_INVALID_VALUE where there is none.
+Result<AllocationView> find_host(const void* pointer);
 
 } // namespace shim::core

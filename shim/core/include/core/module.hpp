@@ -121,6 +121,12 @@ private:
   std::uint64_t code_next_ = 0, code_end_ = 0;
 };
 
+// Loads a module into the context, which owns it.
+Result<Module*> load_module(Context& context, const void* image, JitOptions& options);
+
+// The whole file and a zero byte behind it. CUDA_ERROR_FILE_NOT_FOUND where it cannot be read.
+Result<std::vector<char>> read_module_file(const char* path);
+
 // The PTX text in an image, or why there is none. The text lives as long as the image, unless it had to be
 // unpacked into `unpacked`.
 Result<std::string_view> find_ptx(const void* image, std::string& unpacked);

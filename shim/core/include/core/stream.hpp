@@ -19,6 +19,10 @@ namespace shim::core {
 
 class Context;
 
+// Lower numbers are more urgent.
+inline constexpr int least_stream_priority = 0;
+inline constexpr int greatest_stream_priority = -1;
+
 enum class StreamRole : std::uint8_t { user, legacy, per_thread };
 
 // Thread-safe, except for destruction.

@@ -1,0 +1,196 @@
+// Memory management and unified addressing: everything but copies and fills.
+#include <core/pointer.hpp>
+
+#include "entry.hpp"
+
+using namespace shim;
+using namespace shim::cuda;
+
+CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total_bytes) {
+  return call_in_context(
+      "cuMemGetInfo_v2",
+      [&](core::Context& context) -> Result<void> {
+        Result<kfd::MemoryInfo> info = context.device().opened().memory_info();
+        if (!info)
+          return info.error();
+        if (free_bytes)
+          *free_bytes = info->free;
+        if (total_bytes)
+          *total_bytes = info->total;
+        return {};
+      },
+      free_bytes, total_bytes);
+}
+
+CUresult cuMemAlloc_v2(CUdeviceptr* address, size_t bytes) {
+  return call_in_context(
+      "cuMemAlloc_v2",
+      [&](core::Context& context) -> Result<void> {
+        if (Result<void> given = require("cuMemAlloc", address); !given)
+          return given;
+        return store(address, core::allocate_device(context, bytes));
+      },
+      address, bytes);
+}
+
+CUresult cuMemAllocPitch_v2(CUdeviceptr* address, size_t* pitch, size_t width_bytes, size_t height,
+                            unsigned int element_bytes) {
+  return call_in_context(
+      "cuMemAllocPitch_v2",
+      [&](core::Context& context) -> Result<void> {
+        if (Result<void> given = require("cuMemAllocPitch", address, pitch); !given)
+          return given;
+        Result<core::PitchedAllocation> made =
+            core::allocate_pitched(context, width_bytes, height, element_bytes);
+        if (!made)
+          return made.error();
+        *address = made->address;
+        *pitch = made->pitch;
+        return {};
+      },
+      address, pitch, width_bytes, height, element_bytes);
+}
+
+CUresult cuMemFree_v2(CUdeviceptr address) {
+  return call_in_context(
+      "cuMemFree_v2", [&](core::Context&) { return core::free_device(address); }, address);
+}
+
+CUresult cuMemAllocManaged(CUdeviceptr* address, size_t bytes, unsigned int flags) {
+  return call_in_context(
+      "cuMemAllocManaged",
+      [&](core::Context& context) -> Result<void> {
+        if (Result<void> given = require("cuMemAllocManaged", address); !given)
+          return given;
+        return store(address, core::allocate_managed(context, bytes, flags));
+      },
+      address, bytes, flags);
+}
+
+CUresult cuMemGetAddressRange_v2(CUdeviceptr* base, size_t* bytes, CUdeviceptr address) {
+  return call_in_context(
+      "cuMemGetAddressRange_v2",
+      [&](core::Context&) -> Result<void> {
+        std::optional<core::AllocationView> found = core::driver().allocations().find(address);
+        if (!found)
+          return util::fail(CUDA_ERROR_NOT_FOUND, "cuMemGetAddressRange: {:#x} is in no allocation", address);
+        if (base)
+          *base = found->base;
+        if (bytes)
+          *bytes = found->size;
+        return {};
+      },
+      base, bytes, address);
+}
+
+namespace {
+
+CUresult allocate_host(const char* name, void** pointer, size_t bytes, unsigned int flags) {
+  return call_in_context(
+      name,
+      [&](core::Context& context) -> Result<void> {
+        if (Result<void> given = require(name, pointer); !given)
+          return given;
+        return store(pointer, core::allocate_host(context, bytes, flags));
+      },
+      pointer, bytes, flags);
+}
+
+} // namespace
+
+CUresult cuMemAllocHost_v2(void** pointer, size_t bytes) {
+  return allocate_host("cuMemAllocHost_v2", pointer, bytes, 0);
+}
+
+CUresult cuMemHostAlloc(void** pointer, size_t bytes, unsigned int flags) {
+  return allocate_host("cuMemHostAlloc", pointer, bytes, flags);
+}
+
+CUresult cuMemFreeHost(void* pointer) {
+  return call_in_context(
+      "cuMemFreeHost", [&](core::Context&) { return core::free_host(pointer); }, pointer);
+}
+
+CUresult cuMemHostRegister_v2(void* pointer, size_t bytes, unsigned int flags) {
+  return call_in_context(
+      "cuMemHostRegister_v2",
+      [&](core::Context& context) { return core::register_host(context, pointer, bytes, flags); }, pointer,
+      bytes, flags);
+}
+
+CUresult cuMemHostUnregister(void* pointer) {
+  return call_in_context(
+      "cuMemHostUnregister", [&](core::Context&) { return core::unregister_host(pointer); }, pointer);
+}
+
+CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr* address, void* pointer, unsigned int flags) {
+  return call_in_context(
+      "cuMemHostGetDevicePointer_v2",
+      [&](core::Context&) -> Result<void> {
+        if (Result<void> given = require("cuMemHostGetDevicePointer", address); !given)
+          return given;
+        Result<core::AllocationView> found = core::find_host(pointer);
+        if (!found)
+          return found.error();
+        if (flags != 0)
+          return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemHostGetDevicePointer: flags {:#x}", flags);
+        *address = reinterpret_cast<CUdeviceptr>(pointer);
+        return {};
+      },
+      address, pointer, flags);
+}
+
+CUresult cuMemHostGetFlags(unsigned int* flags, void* pointer) {
+  return call_in_context(
+      "cuMemHostGetFlags",
+      [&](core::Context&) -> Result<void> {
+        if (Result<void> given = require("cuMemHostGetFlags", flags); !given)
+          return given;
+        Result<core::AllocationView> found = core::find_host(pointer);
+        if (!found)
+          return found.error();
+        *flags = found->flags;
+        return {};
+      },
+      flags, pointer);
+}
+
+CUresult cuPointerGetAttribute(void* value, CUpointer_attribute attribute, CUdeviceptr address) {
+  return call_in_context(
+      "cuPointerGetAttribute",
+      [&](core::Context&) -> Result<void> {
+        if (Result<void> given = require("cuPointerGetAttribute", value); !given)
+          return given;
+        return core::pointer_attribute(value, attribute, address);
+      },
+      value, attribute, address);
+}
+
+CUresult cuPointerGetAttributes(unsigned int count, CUpointer_attribute* attributes, void** values,
+                                CUdeviceptr address) {
+  return call_in_context(
+      "cuPointerGetAttributes",
+      [&](core::Context&) -> Result<void> {
+        if (Result<void> given = require("cuPointerGetAttributes", attributes, values); !given)
+          return given;
+        for (unsigned i = 0; i < count; ++i) {
+          if (Result<void> given = require("cuPointerGetAttributes", values[i]); !given)
+            return given;
+          if (Result<void> got = core::pointer_attribute_or_none(values[i], attributes[i], address); !got)
+            return got;
+        }
+        return {};
+      },
+      count, attributes, values, address);
+}
+
+CUresult cuPointerSetAttribute(const void* value, CUpointer_attribute attribute, CUdeviceptr address) {
+  return call_in_context(
+      "cuPointerSetAttribute",
+      [&](core::Context&) -> Result<void> {
+        if (Result<void> given = require("cuPointerSetAttribute", value); !given)
+          return given;
+        return core::set_pointer_attribute(value, attribute, address);
+      },
+      value, attribute, address);
+}
