@@ -1,0 +1,133 @@
+#include <memory/address_space.hpp>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+using namespace emu::memory;
+
+namespace {
+
+struct Pages {
+  explicit Pages(std::size_t count) : bytes(count * page_size) {}
+  std::byte* at(std::size_t page) { return bytes.data() + page * page_size; }
+  std::vector<std::byte> bytes;
+};
+
+constexpr GpuAddress base = 0x10'0000;
+
+TEST(address_space, translates_inside_a_mapping_only) {
+  AddressSpace space;
+  Pages pages(2);
+  ASSERT_TRUE(space.map(base, 2 * page_size, pages.at(0), {}));
+  Translator translator(space);
+  EXPECT_EQ(translator.translate(base + 5, 4, Access::read), pages.at(0) + 5);
+  EXPECT_EQ(translator.translate(base + 2 * page_size, 1, Access::read), nullptr);
+  EXPECT_EQ(translator.fault().address, base + 2 * page_size);
+  EXPECT_TRUE(translator.fault().not_present);
+  EXPECT_EQ(translator.translate(base - 1, 1, Access::read), nullptr);
+}
+
+TEST(address_space, refuses_overlap) {
+  AddressSpace space;
+  Pages pages(4);
+  ASSERT_TRUE(space.map(base, 2 * page_size, pages.at(0), {}));
+  EXPECT_FALSE(space.map(base + page_size, page_size, pages.at(2), {}));
+  EXPECT_FALSE(space.map(base - page_size, 4 * page_size, pages.at(0), {}));
+  EXPECT_TRUE(space.map(base + 2 * page_size, page_size, pages.at(2), {}));
+  EXPECT_FALSE(space.is_free(base, page_size));
+  EXPECT_TRUE(space.is_free(base + 3 * page_size, page_size));
+}
+
+TEST(address_space, unmapping_the_middle_splits_a_mapping) {
+  AddressSpace space;
+  Pages pages(3);
+  ASSERT_TRUE(space.map(base, 3 * page_size, pages.at(0), {}));
+  Translator translator(space);
+  EXPECT_NE(translator.translate(base + page_size, 1, Access::read), nullptr);
+  space.unmap(base + page_size, page_size);
+  EXPECT_EQ(translator.translate(base + page_size, 1, Access::read), nullptr)
+      << "a cached translation went stale";
+  EXPECT_EQ(translator.translate(base, 1, Access::read), pages.at(0));
+  EXPECT_EQ(translator.translate(base + 2 * page_size, 1, Access::read), pages.at(2));
+}
+
+TEST(address_space, permissions_hold) {
+  AddressSpace space;
+  Pages pages(1);
+  ASSERT_TRUE(space.map(base, page_size, pages.at(0), {.writable = false, .executable = false}));
+  Translator translator(space);
+  EXPECT_NE(translator.translate(base, 4, Access::read), nullptr);
+  EXPECT_EQ(translator.translate(base, 4, Access::write), nullptr);
+  EXPECT_FALSE(translator.fault().not_present);
+  EXPECT_EQ(translator.fault().access, Access::write);
+  EXPECT_EQ(translator.translate(base, 4, Access::execute), nullptr);
+}
+
+TEST(address_space, an_access_over_the_seam_of_two_mappings_is_told_apart_from_one_over_the_end) {
+  AddressSpace space;
+  Pages pages(3);
+  ASSERT_TRUE(space.map(base, page_size, pages.at(0), {}));
+  ASSERT_TRUE(space.map(base + page_size, page_size, pages.at(2), {}));
+  Translator translator(space);
+  EXPECT_EQ(translator.translate(base + page_size - 2, 4, Access::read), nullptr);
+  EXPECT_TRUE(translator.straddles());
+  EXPECT_EQ(translator.translate(base + 2 * page_size - 2, 4, Access::read), nullptr);
+  EXPECT_FALSE(translator.straddles());
+  EXPECT_EQ(translator.fault().address, base + 2 * page_size);
+}
+
+TEST(address_space, reads_and_writes_cross_seams) {
+  AddressSpace space;
+  Pages pages(3);
+  ASSERT_TRUE(space.map(base, page_size, pages.at(2), {}));
+  ASSERT_TRUE(space.map(base + page_size, page_size, pages.at(0), {}));
+  Translator translator(space);
+  const std::array<char, 8> text{'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'};
+  ASSERT_TRUE(translator.write(base + page_size - 3, text.data(), text.size()));
+  EXPECT_EQ(std::memcmp(pages.at(3) - 3, "abc", 3), 0);
+  EXPECT_EQ(std::memcmp(pages.at(0), "defgh", 5), 0);
+  std::array<char, 8> back{};
+  ASSERT_TRUE(translator.read(base + page_size - 3, back.data(), back.size()));
+  EXPECT_EQ(back, text);
+  EXPECT_FALSE(translator.read(base + 2 * page_size - 4, back.data(), back.size()));
+  EXPECT_EQ(translator.fault().address, base + 2 * page_size);
+}
+
+TEST(address_space, both_forms_of_an_upper_half_address_name_the_same_page) {
+  AddressSpace space;
+  Pages pages(1);
+  ASSERT_TRUE(space.map(0xffff'8000'0000'0000, page_size, pages.at(0), {}));
+  Translator translator(space);
+  EXPECT_EQ(translator.translate(0x8000'0000'0010, 4, Access::read), pages.at(0) + 16);
+  EXPECT_EQ(translator.translate(0xffff'8000'0000'0010, 4, Access::read), pages.at(0) + 16);
+  EXPECT_EQ(translator.translate(0x1234'8000'0000'0010, 4, Access::read), nullptr);
+  space.unmap(0x8000'0000'0000, page_size);
+  EXPECT_EQ(translator.translate(0xffff'8000'0000'0010, 4, Access::read), nullptr);
+}
+
+TEST(address_space, translations_beside_mapping_and_unmapping_see_one_or_the_other) {
+  AddressSpace space;
+  Pages pages(2);
+  ASSERT_TRUE(space.map(base, page_size, pages.at(0), {}));
+  std::atomic<bool> end{false};
+  std::thread mapper([&] {
+    for (int i = 0; i < 2000; ++i) {
+      space.map(base + page_size, page_size, pages.at(1), {});
+      space.unmap(base + page_size, page_size);
+    }
+    end = true;
+  });
+  Translator translator(space);
+  while (!end) {
+    ASSERT_EQ(translator.translate(base, 8, Access::write), pages.at(0));
+    std::byte* second = translator.translate(base + page_size, 8, Access::read);
+    ASSERT_TRUE(second == nullptr || second == pages.at(1));
+  }
+  mapper.join();
+}
+
+} // namespace
