@@ -1,0 +1,314 @@
+// Debian's RADV, unmodified, computing on the emulated card: buffers, shaders, semaphores, and both shared
+// between devices and processes.
+#include "vulkan_client.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstring>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+namespace {
+
+using namespace vulkan_client;
+
+constexpr std::uint64_t wait_limit = 60'000'000'000; // of anything that must happen
+constexpr std::uint32_t count = 4096;
+constexpr VkDeviceSize bytes = count * sizeof(std::uint32_t);
+
+void wait_for(const Device& device, VkFence fence) {
+  ASSERT_EQ(vkWaitForFences(device.get(), 1, &fence, VK_TRUE, wait_limit), VK_SUCCESS);
+  vkDestroyFence(device.get(), fence, nullptr);
+}
+
+void run(const Device& device, VkCommandBuffer commands) {
+  Submission submission;
+  submission.commands = commands;
+  submission.fence = device.fence();
+  submit(device, submission);
+  wait_for(device, submission.fence);
+}
+
+VkResult wait_value(const Device& device, VkSemaphore semaphore, std::uint64_t value, std::uint64_t timeout) {
+  VkSemaphoreWaitInfo info = {VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO};
+  info.semaphoreCount = 1;
+  info.pSemaphores = &semaphore;
+  info.pValues = &value;
+  return vkWaitSemaphores(device.get(), &info, timeout);
+}
+
+void signal_value(const Device& device, VkSemaphore semaphore, std::uint64_t value) {
+  VkSemaphoreSignalInfo info = {VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO};
+  info.semaphore = semaphore;
+  info.value = value;
+  VK_CHECK(vkSignalSemaphore(device.get(), &info));
+}
+
+class VulkanTest : public ::testing::TestWithParam<VkQueueFlags> {};
+
+TEST_P(VulkanTest, fill_and_copy) {
+  Device device(GetParam());
+  Buffer a(device, bytes, Buffer::Memory::device), b(device, bytes, Buffer::Memory::host);
+  std::memset(b.words(), 0, bytes);
+  VkCommandBuffer commands = device.begin();
+  vkCmdFillBuffer(commands, a.get(), 0, VK_WHOLE_SIZE, 0x12345678);
+  barrier(commands);
+  const VkBufferCopy region = {0, 0, bytes};
+  vkCmdCopyBuffer(commands, a.get(), b.get(), 1, &region);
+  barrier(commands);
+  device.end(commands);
+  run(device, commands);
+  for (std::uint32_t i = 0; i < count; ++i)
+    ASSERT_EQ(b.words()[i], 0x12345678u) << i;
+}
+
+TEST_P(VulkanTest, update_copies_inline_data) {
+  Device device(GetParam());
+  Buffer b(device, bytes, Buffer::Memory::host);
+  std::memset(b.words(), 0, bytes);
+  const std::uint32_t data[4] = {1, 22, 333, 4444};
+  VkCommandBuffer commands = device.begin();
+  vkCmdUpdateBuffer(commands, b.get(), 64, sizeof data, data);
+  barrier(commands);
+  device.end(commands);
+  run(device, commands);
+  EXPECT_EQ(std::memcmp(b.words() + 16, data, sizeof data), 0);
+  EXPECT_EQ(b.words()[15], 0u);
+  EXPECT_EQ(b.words()[20], 0u);
+}
+
+TEST_P(VulkanTest, shader_computes_from_one_buffer_into_another) {
+  Device device(GetParam());
+  Buffer in(device, bytes, Buffer::Memory::host), out(device, bytes, Buffer::Memory::host);
+  for (std::uint32_t i = 0; i < count; ++i)
+    in.words()[i] = i ^ 0x5a5a;
+  std::memset(out.words(), 0xff, bytes);
+  const ScaleKernel kernel(device, in, out);
+  VkCommandBuffer commands = device.begin();
+  kernel.record(commands, 3, count - 5);
+  barrier(commands);
+  device.end(commands);
+  run(device, commands);
+  for (std::uint32_t i = 0; i < count - 5; ++i)
+    ASSERT_EQ(out.words()[i], (i ^ 0x5a5a) * 3 + i) << i;
+  for (std::uint32_t i = count - 5; i < count; ++i)
+    ASSERT_EQ(out.words()[i], 0xffffffffu) << "beyond the count: " << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    queues, VulkanTest, ::testing::Values(VK_QUEUE_COMPUTE_BIT | VK_QUEUE_GRAPHICS_BIT, VK_QUEUE_COMPUTE_BIT),
+    [](const auto& which) { return which.param & VK_QUEUE_GRAPHICS_BIT ? "graphics" : "compute"; });
+
+TEST(VulkanSemaphores, binary_orders_two_submissions) {
+  Device device;
+  Buffer a(device, bytes, Buffer::Memory::host), b(device, bytes, Buffer::Memory::host);
+  const VkSemaphore semaphore = device.semaphore(VK_SEMAPHORE_TYPE_BINARY);
+  for (std::uint32_t round = 1; round <= 10; ++round) {
+    VkCommandBuffer fill = device.begin();
+    vkCmdFillBuffer(fill, a.get(), 0, VK_WHOLE_SIZE, round);
+    barrier(fill);
+    device.end(fill);
+    VkCommandBuffer copy = device.begin();
+    const VkBufferCopy region = {0, 0, bytes};
+    vkCmdCopyBuffer(copy, a.get(), b.get(), 1, &region);
+    barrier(copy);
+    device.end(copy);
+    Submission first, second;
+    first.commands = fill;
+    first.signal = semaphore;
+    second.commands = copy;
+    second.wait = semaphore;
+    second.fence = device.fence();
+    submit(device, first);
+    submit(device, second);
+    wait_for(device, second.fence);
+    ASSERT_EQ(b.words()[count - 1], round);
+  }
+  vkDestroySemaphore(device.get(), semaphore, nullptr);
+}
+
+TEST(VulkanSemaphores, timeline_waits_for_the_host_and_tells_the_host) {
+  Device device;
+  Buffer a(device, bytes, Buffer::Memory::host);
+  std::memset(a.words(), 0, bytes);
+  const VkSemaphore semaphore = device.semaphore(VK_SEMAPHORE_TYPE_TIMELINE, 3);
+  VkCommandBuffer commands = device.begin();
+  vkCmdFillBuffer(commands, a.get(), 0, VK_WHOLE_SIZE, 9);
+  barrier(commands);
+  device.end(commands);
+  Submission submission;
+  submission.commands = commands;
+  submission.wait = submission.signal = semaphore;
+  submission.wait_value = 5;
+  submission.signal_value = 7;
+  submit(device, submission); // before 5 was submitted by anybody
+  EXPECT_EQ(wait_value(device, semaphore, 7, 50'000'000), VK_TIMEOUT);
+  EXPECT_EQ(a.words()[0], 0u);
+  signal_value(device, semaphore, 5);
+  EXPECT_EQ(wait_value(device, semaphore, 7, wait_limit), VK_SUCCESS);
+  EXPECT_EQ(a.words()[0], 9u);
+  std::uint64_t value = 0;
+  VK_CHECK(vkGetSemaphoreCounterValue(device.get(), semaphore, &value));
+  EXPECT_EQ(value, 7u);
+  vkDestroySemaphore(device.get(), semaphore, nullptr);
+}
+
+TEST(VulkanSharing, memory_and_binary_semaphore_between_two_devices) {
+  Device producer, consumer(VK_QUEUE_COMPUTE_BIT);
+  Buffer exported(producer, bytes, Buffer::Memory::exported);
+  Buffer imported(consumer, bytes, Buffer::Memory::imported, producer.export_memory(exported.memory()));
+  Buffer result(consumer, bytes, Buffer::Memory::host);
+  const VkSemaphore signal = producer.semaphore(VK_SEMAPHORE_TYPE_BINARY, 0, true);
+  const VkSemaphore wait = consumer.semaphore(VK_SEMAPHORE_TYPE_BINARY);
+  consumer.import_semaphore(wait, producer.export_semaphore(signal));
+
+  VkCommandBuffer fill = producer.begin();
+  vkCmdFillBuffer(fill, exported.get(), 0, VK_WHOLE_SIZE, 1000);
+  barrier(fill);
+  producer.end(fill);
+  const ScaleKernel kernel(consumer, imported, result);
+  VkCommandBuffer compute = consumer.begin();
+  kernel.record(compute, 2, count);
+  barrier(compute);
+  consumer.end(compute);
+
+  Submission first, second;
+  first.commands = fill;
+  first.signal = signal;
+  submit(producer, first);
+  second.commands = compute;
+  second.wait = wait;
+  second.fence = consumer.fence();
+  submit(consumer, second);
+  wait_for(consumer, second.fence);
+  for (std::uint32_t i = 0; i < count; ++i)
+    ASSERT_EQ(result.words()[i], 2000 + i);
+  vkDestroySemaphore(producer.get(), signal, nullptr);
+  vkDestroySemaphore(consumer.get(), wait, nullptr);
+}
+
+// Two processes. The child is this executable again, with the socket's number as its argument.
+void send_fds(int socket, const int (&fds)[2]) {
+  char byte = 0;
+  iovec data = {&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
+  msghdr message = {};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof fds);
+  std::memcpy(CMSG_DATA(header), fds, sizeof fds);
+  ASSERT_EQ(sendmsg(socket, &message, 0), 1);
+}
+
+void receive_fds(int socket, int (&fds)[2]) {
+  char byte = 0;
+  iovec data = {&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
+  msghdr message = {};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1 || !CMSG_FIRSTHDR(&message))
+    std::abort();
+  std::memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fds);
+}
+
+constexpr std::uint32_t rounds = 20;
+
+// Waits for 2r + 1, doubles the buffer, signals 2r + 2.
+int child_main(int socket) {
+  int fds[2];
+  receive_fds(socket, fds);
+  {
+    Device device;
+    Buffer shared(device, bytes, Buffer::Memory::imported, fds[0]);
+    const VkSemaphore semaphore = device.semaphore(VK_SEMAPHORE_TYPE_TIMELINE);
+    device.import_semaphore(semaphore, fds[1]);
+    const ScaleKernel kernel(device, shared, shared);
+    VkCommandBuffer commands[rounds];
+    for (std::uint32_t round = 0; round < rounds; ++round) {
+      commands[round] = device.begin();
+      kernel.record(commands[round], 2, count);
+      barrier(commands[round]);
+      device.end(commands[round]);
+      Submission submission;
+      submission.commands = commands[round];
+      submission.wait = submission.signal = semaphore;
+      submission.wait_value = 2 * round + 1;
+      submission.signal_value = 2 * round + 2;
+      submit(device, submission);
+    }
+    if (wait_value(device, semaphore, 2 * rounds, wait_limit) != VK_SUCCESS)
+      return 1;
+    vkDestroySemaphore(device.get(), semaphore, nullptr);
+  }
+  return 0;
+}
+
+TEST(VulkanSharing, memory_and_timeline_semaphore_between_two_processes) {
+  int sockets[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    close(sockets[0]);
+    const std::string number = std::to_string(sockets[1]);
+    execl("/proc/self/exe", "vulkan_compute_test", "--child", number.c_str(), static_cast<char*>(nullptr));
+    _exit(127);
+  }
+  close(sockets[1]);
+  {
+    Device device;
+    Buffer shared(device, bytes, Buffer::Memory::exported), check(device, bytes, Buffer::Memory::host);
+    const VkSemaphore semaphore = device.semaphore(VK_SEMAPHORE_TYPE_TIMELINE, 0, true);
+    send_fds(sockets[0], {device.export_memory(shared.memory()), device.export_semaphore(semaphore)});
+    for (std::uint32_t round = 0; round < rounds; ++round) {
+      VkCommandBuffer fill = device.begin();
+      vkCmdFillBuffer(fill, shared.get(), 0, VK_WHOLE_SIZE, round + 10);
+      barrier(fill);
+      device.end(fill);
+      Submission submission;
+      submission.commands = fill;
+      submission.signal = semaphore;
+      submission.signal_value = 2 * round + 1;
+      submit(device, submission);
+      VkCommandBuffer copy = device.begin();
+      const VkBufferCopy region = {0, 0, bytes};
+      vkCmdCopyBuffer(copy, shared.get(), check.get(), 1, &region);
+      barrier(copy);
+      device.end(copy);
+      submission = {};
+      submission.commands = copy;
+      submission.wait = semaphore;
+      submission.wait_value = 2 * round + 2;
+      submission.fence = device.fence();
+      submit(device, submission);
+      wait_for(device, submission.fence);
+      for (std::uint32_t i = 0; i < count; ++i)
+        ASSERT_EQ(check.words()[i], (round + 10) * 2 + i) << "round " << round;
+    }
+    vkDestroySemaphore(device.get(), semaphore, nullptr);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  close(sockets[0]);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 3 && std::strcmp(argv[1], "--child") == 0)
+    return child_main(std::atoi(argv[2]));
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
