@@ -11,6 +11,7 @@
 #include <cstring>
 #include <limits>
 #include <span>
+#include <type_traits>
 
 #if defined(__AVX2__) || defined(__AVX512F__)
 #include <immintrin.h>
@@ -311,14 +312,15 @@ template <class F>
 
 // --- f16: computed exactly in f64, rounded once
 
-inline double half_to_double(u32 half) {
-  const u32 exponent_mantissa = (half & 0x7fff) << 13;
+inline float half_to_float(u32 half) {
+  const u32 magnitude = (half & 0x7fff) << 13;
   // A binary16 subnormal becomes a binary32 subnormal here; the multiplication makes both right.
-  u32 bits = as_bits(as_float(exponent_mantissa) * 0x1p112f);
-  if (exponent_mantissa >= 0x0f800000)
-    bits = exponent_mantissa | 0x7f800000;
-  return static_cast<double>(as_float(bits | (half & 0x8000) << 16));
+  const u32 scaled = as_bits(as_float(magnitude) * 0x1p112f);
+  const u32 bits = magnitude >= 0x0f800000 ? magnitude | 0x7f800000 : scaled;
+  return as_float(bits | (half & 0x8000) << 16);
 }
+
+inline double half_to_double(u32 half) { return static_cast<double>(half_to_float(half)); }
 
 inline u16 half_nan(double value) {
   const u64 bits = as_bits(value);
@@ -327,35 +329,31 @@ inline u16 half_nan(double value) {
 
 // Rounds in one of the hardware's modes. `overflow_to_max` is MODE.fp16_ovfl.
 inline u16 round_to_half(double value, unsigned rounding, bool overflow_to_max = false) {
-  if (value != value)
-    return half_nan(value);
+  constexpr int least_exponent = 1023 - 14, beyond_exponent = 1023 + 16;
   const u64 bits = as_bits(value);
-  const u16 sign = static_cast<u16>(bits >> 48 & 0x8000);
+  const u32 sign = static_cast<u32>(bits >> 48) & 0x8000;
   const bool negative = sign != 0;
-  const double magnitude = std::fabs(value);
-  if (std::isinf(magnitude))
-    return sign | 0x7c00;
+  const int raw_exponent = static_cast<int>(bits >> 52 & 0x7ff);
+  if (raw_exponent == 0x7ff)
+    return value != value ? half_nan(value) : static_cast<u16>(sign | 0x7c00);
+  const int exponent = raw_exponent > beyond_exponent ? beyond_exponent : raw_exponent;
+  const u64 significand = (bits & 0xfffffffffffff) | u64{raw_exponent != 0} << 52;
   // Units of the last place: 2^-24 at least, else ten bits below the leading one.
-  int exponent = static_cast<int>(bits >> 52 & 0x7ff) - 1023;
-  if (exponent < -14)
-    exponent = -14;
-  if (exponent > 15)
-    exponent = 16;
-  const double units = magnitude * std::ldexp(1.0, 10 - exponent);
-  double whole = static_cast<double>(static_cast<u64>(units));
-  const double rest = units - whole;
-  const bool up = rounding == 0   ? rest > 0.5 || (rest == 0.5 && (static_cast<u64>(whole) & 1))
-                  : rounding == 1 ? rest > 0.0 && !negative
-                  : rounding == 2 ? rest > 0.0 && negative
+  const int below = exponent < least_exponent ? least_exponent - exponent : 0;
+  const int shift = 42 + (below > 20 ? 20 : below);
+  const u64 whole = significand >> shift, rest = significand & ((u64{1} << shift) - 1);
+  const u64 half = u64{1} << (shift - 1);
+  const bool up = rounding == 0   ? rest > half || (rest == half && (whole & 1))
+                  : rounding == 1 ? rest != 0 && !negative
+                  : rounding == 2 ? rest != 0 && negative
                                   : false;
-  if (up)
-    whole += 1.0;
-  u32 result = static_cast<u32>(whole);
-  if (exponent > -14 || result >= 0x400)
-    result += static_cast<u32>(exponent + 14) << 10; // the leading one adds 1 to the exponent field
+  // The leading one adds 1 to the exponent field.
+  const u32 excess = exponent > least_exponent ? static_cast<u32>(exponent - least_exponent) << 10 : 0;
+  const u32 result = static_cast<u32>(whole) + up + excess;
   if (result >= 0x7c00) {
-    const bool to_max = overflow_to_max || rounding == 3 || (rounding == 1 && negative) || (rounding == 2 && !negative);
-    return sign | (to_max ? 0x7bff : 0x7c00);
+    const bool to_max =
+        overflow_to_max || rounding == 3 || (rounding == 1 && negative) || (rounding == 2 && !negative);
+    return static_cast<u16>(sign | (to_max ? 0x7bff : 0x7c00));
   }
   return static_cast<u16>(sign | result);
 }
@@ -382,7 +380,8 @@ inline Half f16_source(const Wave& wave, const Instruction& in, unsigned slot, R
           bit_of(in.abs, slot) ? 0x7fffu : 0xffffu, bit_of(in.neg, slot) ? 0x8000u : 0u, flushes_in_f64(wave)};
 }
 
-inline u32 finished_f16(const Wave& wave, const Instruction& in, double value) {
+// omod, clamp, rounding (by MODE unless said otherwise) and output denormals.
+inline u32 finished_f16(const Wave& wave, const Instruction& in, double value, unsigned rounding) {
   if (applies_omod(wave, in))
     value *= static_cast<double>(omod_factor(in.omod));
   if (in.clamp) {
@@ -391,7 +390,17 @@ inline u32 finished_f16(const Wave& wave, const Instruction& in, double value) {
     else if (dx10_clamp(wave))
       value = 0.0;
   }
-  const u32 half = round_to_half(value, round_f64(wave), wave.mode & mode::fp16_ovfl);
+  const u32 half = round_to_half(value, rounding, wave.mode & mode::fp16_ovfl);
+  return flushes_out_f64(wave) ? flush_f16(half) : half;
+}
+inline u32 finished_f16(const Wave& wave, const Instruction& in, double value) {
+  return finished_f16(wave, in, value, round_f64(wave));
+}
+
+// The same for a result that is exact already: only omod and clamp can change it.
+inline u32 finished_f16_bits(const Wave& wave, const Instruction& in, u32 half) {
+  if (in.clamp || applies_omod(wave, in))
+    return finished_f16(wave, in, half_to_double(half));
   return flushes_out_f64(wave) ? flush_f16(half) : half;
 }
 
@@ -450,6 +459,24 @@ template <class Bits>
 inline Bits ieee_nan(Bits a, Bits b, Bits result, bool is_ieee) {
   const Bits quieted = is_signaling(a) ? a | quiet_bit<Bits> : is_signaling(b) ? b | quiet_bit<Bits> : result;
   return is_ieee ? quieted : result;
+}
+
+// The same for binary16, in the low half.
+inline bool is_nan_f16(u32 half) { return (half & 0x7fff) > 0x7c00; }
+inline bool is_signaling_f16(u32 half) { return is_nan_f16(half) && !(half & 0x200); }
+inline u32 ieee_nan_f16(u32 a, u32 b, u32 result, bool is_ieee) {
+  const u32 quieted = is_signaling_f16(a) ? a | 0x200 : is_signaling_f16(b) ? b | 0x200 : result;
+  return is_ieee ? quieted : result;
+}
+inline u32 min_f16(u32 a, u32 b, bool is_ieee) {
+  const float x = half_to_float(a), y = half_to_float(b);
+  const u32 number = x < y ? a : y < x ? b : a | b;
+  return ieee_nan_f16(a, b, is_nan_f16(a) ? b : is_nan_f16(b) ? a : number, is_ieee);
+}
+inline u32 max_f16(u32 a, u32 b, bool is_ieee) {
+  const float x = half_to_float(a), y = half_to_float(b);
+  const u32 number = x > y ? a : y > x ? b : a & b;
+  return ieee_nan_f16(a, b, is_nan_f16(a) ? b : is_nan_f16(b) ? a : number, is_ieee);
 }
 
 } // namespace
