@@ -151,9 +151,8 @@ void FunctionParser::declaration(Space space) {
 void FunctionParser::register_names(const DeclarationType& type) {
   do {
     const std::string_view name = tokens_.expect_identifier();
-    if (tokens_.accept("<")) {
-      const auto count = static_cast<std::uint32_t>(tokens_.count(most_registers));
-      tokens_.expect(">");
+    if (tokens_.at("<")) {
+      const auto count = static_cast<std::uint32_t>(tokens_.bracketed_count(most_registers));
       if (type.vector != 1)
         throw Error{tokens_.line(), fmt::format("numbered vector registers `{}`", name)};
       scopes_.declare_range(name, static_cast<std::uint32_t>(function_.registers.size()), count);

@@ -259,6 +259,16 @@ std::uint64_t TokenStream::count(std::uint64_t limit) {
   return static_cast<std::uint64_t>(value);
 }
 
+std::uint64_t TokenStream::bracketed_count(std::uint64_t limit) {
+  expect("<");
+  const unsigned where = line();
+  const Constant c = unary();
+  if (c.is_real || c.integer < 0 || static_cast<std::uint64_t>(c.integer) > limit)
+    throw Error{where, "number out of range"};
+  expect(">");
+  return static_cast<std::uint64_t>(c.integer);
+}
+
 void TokenStream::skip_line(unsigned line) {
   while (!at_end() && peek().line == line)
     take();

@@ -65,6 +65,8 @@ public:
   std::int64_t integer();
   // 0 <= value <= limit
   std::uint64_t count(std::uint64_t limit = ~0ull >> 1);
+  // The same between < and >, where neither compares.
+  std::uint64_t bracketed_count(std::uint64_t limit);
   // One literal; nullopt where the next token is none.
   std::optional<Constant> literal();
 
