@@ -1,0 +1,340 @@
+// Command submission through libdrm_amdgpu: order, dependencies, syncobjs, what is refused, what a fault
+// does.
+#include "drm_gpu.hpp"
+
+#include <chrono>
+#include <linux/sync_file.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <thread>
+
+namespace {
+
+using namespace drm_test;
+
+constexpr std::uint64_t soon_ms = 20'000; // for what must happen
+constexpr std::uint64_t never_ms = 40;    // for what must not
+
+class SubmitTest : public ::testing::Test {
+protected:
+  std::uint32_t syncobj() {
+    std::uint32_t handle = 0;
+    EXPECT_EQ(drmSyncobjCreate(gpu_.fd(), 0, &handle), 0);
+    return handle;
+  }
+  int wait(std::uint32_t handle, std::uint64_t point, std::uint64_t milliseconds, std::uint32_t flags = 0) {
+    const int result = drmSyncobjTimelineWait(
+        gpu_.fd(), &handle, &point, 1, after_ms(static_cast<std::int64_t>(milliseconds)), flags, nullptr);
+    return result == 0 ? 0 : -result;
+  }
+  std::uint64_t query(std::uint32_t handle, std::uint32_t flags = 0) {
+    std::uint64_t point = 0;
+    EXPECT_EQ(drmSyncobjQuery2(gpu_.fd(), &handle, &point, 1, flags), 0);
+    return point;
+  }
+  Gpu gpu_;
+};
+
+TEST_F(SubmitTest, a_job_writes_and_its_fence_signals) {
+  std::uint64_t sequence = 0;
+  ASSERT_EQ(gpu_.submit(false, 5, 0xabcd, {}, &sequence), 0);
+  EXPECT_EQ(sequence, 1u);
+  ASSERT_TRUE(gpu_.finished(sequence, soon_ms));
+  EXPECT_EQ(gpu_.data()[5], 0xabcdu);
+}
+
+TEST_F(SubmitTest, graphics_and_compute_rings_take_the_same_packets) {
+  std::uint64_t graphics = 0, compute = 0;
+  ASSERT_EQ(gpu_.submit(false, 1, 11, {}, &graphics, AMDGPU_HW_IP_GFX), 0);
+  ASSERT_EQ(gpu_.submit(false, 2, 22, {}, &compute, AMDGPU_HW_IP_COMPUTE, 3), 0);
+  EXPECT_TRUE(gpu_.finished(graphics, soon_ms, AMDGPU_HW_IP_GFX));
+  EXPECT_TRUE(gpu_.finished(compute, soon_ms, AMDGPU_HW_IP_COMPUTE, 3));
+  EXPECT_EQ(gpu_.data()[1], 11u);
+  EXPECT_EQ(gpu_.data()[2], 22u);
+}
+
+TEST_F(SubmitTest, jobs_of_a_ring_run_in_order) {
+  std::uint64_t first = 0, second = 0;
+  ASSERT_EQ(gpu_.submit(true, 1, 1, {}, &first), 0);
+  ASSERT_EQ(gpu_.submit(false, 2, 2, {}, &second), 0);
+  EXPECT_EQ(second, first + 1);
+  EXPECT_FALSE(gpu_.finished(second, never_ms));
+  EXPECT_EQ(gpu_.data()[2], 0u);
+  gpu_.release();
+  EXPECT_TRUE(gpu_.finished(second, soon_ms));
+}
+
+TEST_F(SubmitTest, rings_do_not_wait_for_each_other_unless_told) {
+  std::uint64_t held = 0, free = 0, dependent = 0;
+  ASSERT_EQ(gpu_.submit(true, 1, 1, {}, &held, AMDGPU_HW_IP_COMPUTE, 0), 0);
+  ASSERT_EQ(gpu_.submit(false, 2, 2, {}, &free, AMDGPU_HW_IP_COMPUTE, 1), 0);
+  EXPECT_TRUE(gpu_.finished(free, soon_ms, AMDGPU_HW_IP_COMPUTE, 1));
+  Gpu::Extra extra;
+  amdgpu_cs_fence fence = {gpu_.context(), AMDGPU_HW_IP_COMPUTE, 0, 0, held};
+  drm_amdgpu_cs_chunk_dep dependency = {};
+  amdgpu_cs_chunk_fence_to_dep(&fence, &dependency);
+  extra.dependencies = {dependency};
+  ASSERT_EQ(gpu_.submit(false, 3, 3, extra, &dependent, AMDGPU_HW_IP_COMPUTE, 1), 0);
+  EXPECT_FALSE(gpu_.finished(dependent, never_ms, AMDGPU_HW_IP_COMPUTE, 1));
+  gpu_.release();
+  EXPECT_TRUE(gpu_.finished(dependent, soon_ms, AMDGPU_HW_IP_COMPUTE, 1));
+}
+
+TEST_F(SubmitTest, syncobj_out_is_pending_until_the_job_ends) {
+  const std::uint32_t out = syncobj();
+  Gpu::Extra extra;
+  extra.out = {{out}};
+  ASSERT_EQ(gpu_.submit(true, 1, 1, extra), 0);
+  EXPECT_EQ(wait(out, 0, never_ms), ETIME);
+  EXPECT_EQ(wait(out, 0, never_ms, DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE), 0) << "a fence is there";
+  gpu_.release();
+  EXPECT_EQ(wait(out, 0, soon_ms), 0);
+}
+
+TEST_F(SubmitTest, syncobj_in_holds_a_job_back) {
+  const std::uint32_t between = syncobj();
+  Gpu::Extra first, second;
+  first.out = {{between}};
+  second.in = {{between}};
+  std::uint64_t held = 0, dependent = 0;
+  EXPECT_EQ(gpu_.submit(false, 2, 2, second), -EINVAL) << "no fence yet";
+  ASSERT_EQ(gpu_.submit(true, 1, 1, first, &held, AMDGPU_HW_IP_COMPUTE, 0), 0);
+  ASSERT_EQ(gpu_.submit(false, 2, 2, second, &dependent, AMDGPU_HW_IP_COMPUTE, 1), 0);
+  // What the syncobj holds afterwards does not matter any more.
+  EXPECT_EQ(drmSyncobjReset(gpu_.fd(), &between, 1), 0);
+  EXPECT_FALSE(gpu_.finished(dependent, never_ms, AMDGPU_HW_IP_COMPUTE, 1));
+  gpu_.release();
+  EXPECT_TRUE(gpu_.finished(dependent, soon_ms, AMDGPU_HW_IP_COMPUTE, 1));
+}
+
+TEST_F(SubmitTest, timeline_points_complete_in_order_of_the_chain) {
+  const std::uint32_t timeline = syncobj();
+  Gpu::Extra nine;
+  nine.timeline_signal = {{timeline, 0, 9}};
+  ASSERT_EQ(gpu_.submit(true, 1, 1, nine), 0);
+  std::uint64_t twelve = 12;
+  ASSERT_EQ(drmSyncobjTimelineSignal(gpu_.fd(), &timeline, &twelve, 1), 0);
+  EXPECT_EQ(wait(timeline, 12, never_ms), ETIME) << "12 waits for the pending 9 too";
+  EXPECT_EQ(query(timeline), 0u);
+  EXPECT_EQ(query(timeline, DRM_SYNCOBJ_QUERY_FLAGS_LAST_SUBMITTED), 12u);
+  gpu_.release();
+  EXPECT_EQ(wait(timeline, 9, soon_ms), 0);
+  EXPECT_EQ(wait(timeline, 12, soon_ms), 0);
+  EXPECT_EQ(query(timeline), 12u);
+}
+
+TEST_F(SubmitTest, query_tells_the_point_before_the_pending_one) {
+  const std::uint32_t timeline = syncobj();
+  std::uint64_t three = 3;
+  ASSERT_EQ(drmSyncobjTimelineSignal(gpu_.fd(), &timeline, &three, 1), 0);
+  Gpu::Extra eight;
+  eight.timeline_signal = {{timeline, 0, 8}};
+  ASSERT_EQ(gpu_.submit(true, 1, 1, eight), 0);
+  EXPECT_EQ(query(timeline), 3u);
+  EXPECT_EQ(wait(timeline, 3, 0), 0);
+  EXPECT_EQ(wait(timeline, 5, never_ms), ETIME) << "5 is reached with 8";
+  gpu_.release();
+  EXPECT_EQ(wait(timeline, 5, soon_ms), 0);
+  EXPECT_EQ(query(timeline), 8u);
+}
+
+TEST_F(SubmitTest, timeline_wait_of_a_point_that_is_not_there) {
+  const std::uint32_t timeline = syncobj();
+  Gpu::Extra extra;
+  extra.timeline_wait = {{timeline, 0, 4}};
+  EXPECT_EQ(gpu_.submit(false, 1, 1, extra), -EINVAL);
+  extra.timeline_wait = {{timeline, DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT, 4}};
+  std::thread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    std::uint64_t four = 4;
+    EXPECT_EQ(drmSyncobjTimelineSignal(gpu_.fd(), &timeline, &four, 1), 0);
+  });
+  std::uint64_t sequence = 0;
+  EXPECT_EQ(gpu_.submit(false, 1, 1, extra, &sequence), 0);
+  later.join();
+  EXPECT_TRUE(gpu_.finished(sequence, soon_ms));
+}
+
+TEST_F(SubmitTest, transfer_copies_a_pending_fence) {
+  const std::uint32_t out = syncobj(), copy = syncobj(), timeline = syncobj();
+  Gpu::Extra extra;
+  extra.out = {{out}};
+  ASSERT_EQ(gpu_.submit(true, 1, 1, extra), 0);
+  ASSERT_EQ(drmSyncobjTransfer(gpu_.fd(), copy, 0, out, 0, 0), 0);
+  ASSERT_EQ(drmSyncobjTransfer(gpu_.fd(), timeline, 6, out, 0, 0), 0);
+  ASSERT_EQ(drmSyncobjReset(gpu_.fd(), &out, 1), 0);
+  EXPECT_EQ(wait(copy, 0, never_ms), ETIME);
+  EXPECT_EQ(wait(timeline, 6, never_ms), ETIME);
+  gpu_.release();
+  EXPECT_EQ(wait(copy, 0, soon_ms), 0);
+  EXPECT_EQ(wait(timeline, 6, soon_ms), 0);
+}
+
+TEST_F(SubmitTest, sync_file_becomes_readable_when_the_job_ends) {
+  const std::uint32_t out = syncobj();
+  Gpu::Extra extra;
+  extra.out = {{out}};
+  ASSERT_EQ(gpu_.submit(true, 1, 1, extra), 0);
+  int file = -1;
+  ASSERT_EQ(drmSyncobjExportSyncFile(gpu_.fd(), out, &file), 0);
+  const UniqueFd sync_file(file);
+  EXPECT_FALSE(readable(file, static_cast<int>(never_ms)));
+  sync_file_info info = {};
+  ASSERT_EQ(ioctl(file, SYNC_IOC_FILE_INFO, &info), 0);
+  EXPECT_EQ(info.status, 0);
+  gpu_.release();
+  EXPECT_TRUE(readable(file, static_cast<int>(soon_ms)));
+  info = {};
+  ASSERT_EQ(ioctl(file, SYNC_IOC_FILE_INFO, &info), 0);
+  EXPECT_EQ(info.status, 1);
+}
+
+TEST_F(SubmitTest, merged_sync_file_waits_for_both) {
+  int files[2];
+  std::uint64_t sequences[2];
+  for (std::uint32_t ring = 0; ring < 2; ++ring) {
+    const std::uint32_t out = syncobj();
+    Gpu::Extra extra;
+    extra.out = {{out}};
+    ASSERT_EQ(gpu_.submit(ring == 0, 1 + ring, 1, extra, &sequences[ring], AMDGPU_HW_IP_COMPUTE, ring), 0);
+    ASSERT_EQ(drmSyncobjExportSyncFile(gpu_.fd(), out, &files[ring]), 0);
+  }
+  ASSERT_TRUE(gpu_.finished(sequences[1], soon_ms, AMDGPU_HW_IP_COMPUTE, 1));
+  sync_merge_data merge = {};
+  std::strcpy(merge.name, "both");
+  merge.fd2 = files[1];
+  ASSERT_EQ(ioctl(files[0], SYNC_IOC_MERGE, &merge), 0);
+  const UniqueFd a(files[0]), b(files[1]), both(merge.fence);
+  EXPECT_TRUE(readable(b.get(), static_cast<int>(soon_ms)));
+  EXPECT_FALSE(readable(both.get(), static_cast<int>(never_ms)));
+  gpu_.release();
+  EXPECT_TRUE(readable(both.get(), static_cast<int>(soon_ms)));
+}
+
+TEST_F(SubmitTest, waiting_for_several_submissions) {
+  std::uint64_t held = 0, free = 0;
+  ASSERT_EQ(gpu_.submit(true, 1, 1, {}, &held, AMDGPU_HW_IP_COMPUTE, 0), 0);
+  ASSERT_EQ(gpu_.submit(false, 2, 2, {}, &free, AMDGPU_HW_IP_COMPUTE, 1), 0);
+  amdgpu_cs_fence fences[2] = {{gpu_.context(), AMDGPU_HW_IP_COMPUTE, 0, 0, held},
+                               {gpu_.context(), AMDGPU_HW_IP_COMPUTE, 0, 1, free}};
+  std::uint32_t status = 0, first = 99;
+  ASSERT_EQ(amdgpu_cs_wait_fences(fences, 2, false, soon_ms * 1'000'000, &status, &first), 0);
+  EXPECT_EQ(status, 1u);
+  EXPECT_EQ(first, 1u);
+  ASSERT_EQ(amdgpu_cs_wait_fences(fences, 2, true, never_ms * 1'000'000, &status, nullptr), 0);
+  EXPECT_EQ(status, 0u);
+  gpu_.release();
+  ASSERT_EQ(amdgpu_cs_wait_fences(fences, 2, true, soon_ms * 1'000'000, &status, nullptr), 0);
+  EXPECT_EQ(status, 1u);
+}
+
+TEST_F(SubmitTest, a_submission_becomes_a_syncobj_or_a_sync_file) {
+  std::uint64_t held = 0;
+  ASSERT_EQ(gpu_.submit(true, 1, 1, {}, &held), 0);
+  amdgpu_cs_fence fence = {gpu_.context(), AMDGPU_HW_IP_COMPUTE, 0, 0, held};
+  std::uint32_t handle = 0, file = 0;
+  ASSERT_EQ(amdgpu_cs_fence_to_handle(gpu_.device(), &fence, AMDGPU_FENCE_TO_HANDLE_GET_SYNCOBJ, &handle), 0);
+  ASSERT_EQ(amdgpu_cs_fence_to_handle(gpu_.device(), &fence, AMDGPU_FENCE_TO_HANDLE_GET_SYNC_FILE_FD, &file),
+            0);
+  const UniqueFd sync_file(static_cast<int>(file));
+  EXPECT_EQ(wait(handle, 0, never_ms), ETIME);
+  EXPECT_FALSE(readable(sync_file.get(), 0));
+  gpu_.release();
+  EXPECT_EQ(wait(handle, 0, soon_ms), 0);
+  EXPECT_TRUE(readable(sync_file.get(), static_cast<int>(soon_ms)));
+}
+
+TEST_F(SubmitTest, eventfd_fires_when_a_pending_fence_signals_even_after_a_reset) {
+  const std::uint32_t out = syncobj();
+  Gpu::Extra extra;
+  extra.out = {{out}};
+  ASSERT_EQ(gpu_.submit(true, 1, 1, extra), 0);
+  const UniqueFd event(eventfd(0, EFD_CLOEXEC));
+  struct {
+    std::uint32_t handle, flags;
+    std::uint64_t point;
+    std::int32_t fd;
+    std::uint32_t pad;
+  } args = {out, 0, 0, event.get(), 0};
+  ASSERT_EQ(ioctl_error(gpu_.fd(), DRM_IOWR(0xcf, args), &args), 0);
+  ASSERT_EQ(drmSyncobjDestroy(gpu_.fd(), out), 0);
+  EXPECT_FALSE(readable(event.get(), static_cast<int>(never_ms)));
+  gpu_.release();
+  EXPECT_TRUE(readable(event.get(), static_cast<int>(soon_ms)));
+}
+
+TEST_F(SubmitTest, buffer_is_busy_while_a_job_uses_it) {
+  ASSERT_EQ(gpu_.submit(true, 1, 1, {}), 0);
+  drm_amdgpu_gem_wait_idle args = {};
+  args.in.handle = gpu_.buffer_handle();
+  args.in.timeout = static_cast<std::uint64_t>(after_ms(never_ms));
+  ASSERT_EQ(ioctl_error(gpu_.fd(), DRM_IOCTL_AMDGPU_GEM_WAIT_IDLE, &args), 0);
+  EXPECT_EQ(args.out.status, 1u);
+  gpu_.release();
+  args = {};
+  args.in.handle = gpu_.buffer_handle();
+  args.in.timeout = ~0ull;
+  ASSERT_EQ(ioctl_error(gpu_.fd(), DRM_IOCTL_AMDGPU_GEM_WAIT_IDLE, &args), 0);
+  EXPECT_EQ(args.out.status, 0u);
+}
+
+TEST_F(SubmitTest, malformed_submissions_are_refused) {
+  drm_amdgpu_cs_chunk_ib ib = {};
+  ib.ip_type = AMDGPU_HW_IP_COMPUTE;
+  auto submit = [&](std::uint32_t id, std::uint32_t length_dw, const drm_amdgpu_cs_chunk_ib& body) {
+    drm_amdgpu_cs_chunk chunk = {id, length_dw, reinterpret_cast<std::uint64_t>(&body)};
+    std::uint64_t number = 0;
+    return amdgpu_cs_submit_raw2(gpu_.device(), gpu_.context(), 0, 1, &chunk, &number);
+  };
+  EXPECT_EQ(submit(AMDGPU_CHUNK_ID_IB, sizeof ib / 4 - 1, ib), -EINVAL);
+  EXPECT_EQ(submit(0x77, sizeof ib / 4, ib), -EINVAL);
+  EXPECT_EQ(submit(AMDGPU_CHUNK_ID_FENCE, sizeof ib / 4, ib), -EINVAL) << "no such buffer";
+  ib.ring = 4;
+  EXPECT_EQ(submit(AMDGPU_CHUNK_ID_IB, sizeof ib / 4, ib), -EINVAL);
+  ib.ring = 0;
+  ib.ip_type = AMDGPU_HW_IP_VCN_DEC;
+  EXPECT_EQ(submit(AMDGPU_CHUNK_ID_IB, sizeof ib / 4, ib), -EINVAL);
+  ib.ip_type = AMDGPU_HW_IP_COMPUTE;
+  ib.ip_instance = 1;
+  EXPECT_EQ(submit(AMDGPU_CHUNK_ID_IB, sizeof ib / 4, ib), -EINVAL);
+}
+
+TEST_F(SubmitTest, a_page_fault_loses_the_context) {
+  drm_amdgpu_cs_chunk_ib ib = {};
+  ib.ip_type = AMDGPU_HW_IP_COMPUTE;
+  ib.va_start = 0x7000'0000'0000;
+  ib.ib_bytes = 64;
+  drm_amdgpu_cs_chunk chunk = Gpu::chunk(AMDGPU_CHUNK_ID_IB, &ib, 1);
+  std::uint64_t sequence = 0;
+  ASSERT_EQ(amdgpu_cs_submit_raw2(gpu_.device(), gpu_.context(), 0, 1, &chunk, &sequence), 0);
+  EXPECT_FALSE(gpu_.finished(sequence, soon_ms));
+  EXPECT_EQ(gpu_.last_error(), -ECANCELED);
+  std::uint64_t flags = 0;
+  ASSERT_EQ(amdgpu_cs_query_reset_state2(gpu_.context(), &flags), 0);
+  EXPECT_TRUE(flags & AMDGPU_CTX_QUERY2_FLAGS_RESET);
+  EXPECT_TRUE(flags & AMDGPU_CTX_QUERY2_FLAGS_GUILTY);
+  EXPECT_EQ(gpu_.submit(false, 1, 1, {}), -ECANCELED);
+}
+
+TEST_F(SubmitTest, freeing_a_context_cancels_what_it_has_pending) {
+  amdgpu_context_handle context = nullptr;
+  ASSERT_EQ(amdgpu_cs_ctx_create(gpu_.device(), &context), 0);
+  const std::uint32_t never = syncobj(), out = syncobj();
+  Gpu::Extra held;
+  held.out = {{never}};
+  ASSERT_EQ(gpu_.submit(true, 1, 1, held), 0);
+  drm_amdgpu_cs_chunk_ib ib = {};
+  ib.ip_type = AMDGPU_HW_IP_COMPUTE;
+  ib.ib_bytes = 0;
+  const drm_amdgpu_cs_chunk_sem in_sem = {never}, out_sem = {out};
+  drm_amdgpu_cs_chunk chunks[] = {Gpu::chunk(AMDGPU_CHUNK_ID_IB, &ib, 1),
+                                  Gpu::chunk(AMDGPU_CHUNK_ID_SYNCOBJ_IN, &in_sem, 1),
+                                  Gpu::chunk(AMDGPU_CHUNK_ID_SYNCOBJ_OUT, &out_sem, 1)};
+  std::uint64_t sequence = 0;
+  ASSERT_EQ(amdgpu_cs_submit_raw2(gpu_.device(), context, 0, 3, chunks, &sequence), 0);
+  EXPECT_EQ(wait(out, 0, never_ms), ETIME);
+  ASSERT_EQ(amdgpu_cs_ctx_free(context), 0);
+  EXPECT_EQ(wait(out, 0, soon_ms), 0) << "nobody waits for ever on a context that is gone";
+}
+
+} // namespace
