@@ -27,9 +27,6 @@ constexpr std::uint64_t user_address_limit = (1ull << 47) - 1;
 // gfx9 and later: two pages of 8-byte doorbells a process (kfd_doorbell_process_slice).
 constexpr std::uint64_t doorbell_slice_bytes = 8192;
 
-// KFD maps at most this many GPUs into one process.
-constexpr std::uint32_t most_nodes = 64;
-
 // Byte offset in the remapped MMIO page of the register that flushes the host data path (KFD_MMIO_REMAP_*).
 constexpr std::size_t hdp_mem_flush_offset = 0;
 
@@ -78,7 +75,6 @@ Device::~Device() {
   monitor_.reset();
   signals_.reset();
   state_->mmio = {};
-  state_->kept.clear();
 }
 
 Result<void> Device::initialise() {
@@ -126,13 +122,14 @@ Result<void> Device::acquire_vm() {
 }
 
 Result<void> Device::read_apertures() {
-  std::vector<kfd_process_device_apertures> list(most_nodes);
+  // The first call counts; asking for more nodes than there are is an error.
   kfd_ioctl_get_process_apertures_new_args args{};
-  args.kfd_process_device_apertures_ptr = reinterpret_cast<std::uint64_t>(list.data());
-  args.num_of_nodes = most_nodes;
   if (Result<void> got = call_ioctl(process_->kfd_fd(), requests::get_process_apertures_new, args); !got)
     return got;
-  list.resize(std::min(args.num_of_nodes, most_nodes));
+  std::vector<kfd_process_device_apertures> list(args.num_of_nodes);
+  args.kfd_process_device_apertures_ptr = reinterpret_cast<std::uint64_t>(list.data());
+  if (Result<void> got = call_ioctl(process_->kfd_fd(), requests::get_process_apertures_new, args); !got)
+    return got;
   auto mine =
       std::find_if(list.begin(), list.end(), [this](const auto& a) { return a.gpu_id == node_.gpu_id; });
   if (mine == list.end())
@@ -145,11 +142,6 @@ Result<void> Device::read_apertures() {
   gpuvm_base_ = mine->gpuvm_base;
   gpuvm_limit_ = mine->gpuvm_limit;
   return {};
-}
-
-void Device::keep(Buffer buffer) {
-  std::lock_guard lock(state_->kept_mutex);
-  state_->kept.push_back(std::move(buffer));
 }
 
 Result<std::uint64_t*> Device::doorbell(std::uint64_t offset) {

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
-#include <vector>
 
 #include <kfd/device.hpp>
 #include <util/mapping.hpp>
@@ -24,9 +23,6 @@ struct Device::State {
   std::atomic<bool> faulted{false};
   Fault fault;
   std::function<void(const Fault&)> handler;
-
-  std::mutex kept_mutex;
-  std::vector<Buffer> kept; // live as long as the device
 };
 
 } // namespace shim::kfd

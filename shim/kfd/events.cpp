@@ -19,7 +19,7 @@ Result<void> EventPage::attach(Device& device) {
       return page.error();
     address_ = page->address();
     handle_ = page->kfd_handle();
-    device.keep(*std::move(page));
+    page->device_ = nullptr; // the kernel refuses to free it before the process ends
     return {};
   }
   std::uint32_t gpu_id = device.properties().gpu_id;

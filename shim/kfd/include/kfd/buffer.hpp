@@ -8,6 +8,7 @@
 namespace shim::kfd {
 
 class Device;
+class EventPage;
 
 enum class MemoryKind : std::uint8_t { vram, gtt, userptr, imported };
 
@@ -58,6 +59,7 @@ public:
 
 private:
   friend class Device;
+  friend class EventPage;
   void swap(Buffer& other) noexcept {
     std::swap(device_, other.device_);
     std::swap(address_, other.address_);

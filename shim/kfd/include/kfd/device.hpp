@@ -163,7 +163,6 @@ private:
   Result<Buffer> import_dmabuf(int fd, std::uint64_t object_size);
   Result<void> map_to_gpu(Buffer& buffer);
   Result<void> map_for_cpu(Buffer& buffer, std::uint64_t mmap_offset);
-  void keep(Buffer buffer); // until the device goes
   Result<std::uint64_t*> doorbell(std::uint64_t offset);
   void release(Buffer& buffer);
   void report(const Fault& fault);
