@@ -179,7 +179,8 @@ MachineState* map_state() {
       complain("%s is damaged; starting afresh", path.c_str());
     initialise(state, boot_id);
   }
-  real::close(fd); // drops the flock
+  flock(fd, LOCK_UN); // closing would not do: the mapping holds the file
+  real::close(fd);
   return state;
 }
 
