@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <ctime>
 #include <thread>
 #include <vector>
 
@@ -133,6 +134,20 @@ TEST_F(RocrQueue, blocked_queue_delays_no_other) {
     hsa_signal_destroy(signal);
   hsa_queue_destroy(blocked);
   hsa_queue_destroy(free);
+}
+
+TEST_F(RocrQueue, idle_queue_costs_no_cpu) {
+  hsa_queue_t* queue = make_queue();
+  ASSERT_NE(queue, nullptr);
+  const hsa_signal_t done = make_signal(1);
+  submit_barrier(queue, {0}, done);
+  EXPECT_EQ(wait_for_zero(done, HSA_WAIT_STATE_BLOCKED), 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_LT(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC, 0.05);
+  hsa_signal_destroy(done);
+  EXPECT_EQ(hsa_queue_destroy(queue), HSA_STATUS_SUCCESS);
 }
 
 TEST_F(RocrQueue, many_queues_come_and_go) {

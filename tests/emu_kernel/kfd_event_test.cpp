@@ -196,8 +196,11 @@ TEST_F(KfdEvents, kernel_made_page_has_256_slots_until_more_are_mapped) {
   std::vector<u32> ids;
   kfd_ioctl_create_event_args args{};
   long error = 0;
-  while ((error = call(kfd_, ioc::CREATE_EVENT, args)) == 0 && ids.size() < 5000)
+  while ((error = call(kfd_, ioc::CREATE_EVENT, args)) == 0 && ids.size() < 5000) {
     ids.push_back(args.event_id);
+    args = {}; // the answer's page offset would be another page to set
+  }
+  args = {};
   EXPECT_EQ(error, -ENOSPC);
   EXPECT_EQ(ids.size(), 255u);
   void* page_address = mmap(nullptr, 4096 * 8, PROT_READ | PROT_WRITE, MAP_SHARED, kfd_,
