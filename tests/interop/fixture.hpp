@@ -135,6 +135,24 @@ CUdeviceptr map(CUexternalMemory memory, unsigned long long offset, unsigned lon
 CUexternalSemaphore import(const Semaphore& semaphore);
 std::vector<std::uint32_t> read_through_cuda(CUdeviceptr address, std::size_t words);
 
+// Page-locked host memory: asynchronous copies to it return at once.
+class Pinned {
+public:
+  explicit Pinned(std::size_t count) : count_(count) {
+    void* memory = nullptr;
+    CU(cuMemAllocHost(&memory, count * sizeof(std::uint32_t)));
+    words = static_cast<std::uint32_t*>(memory);
+  }
+  ~Pinned() { cuMemFreeHost(words); }
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+  operator std::span<const std::uint32_t>() const { return {words, count_}; }
+  std::uint32_t* words = nullptr;
+
+private:
+  std::size_t count_;
+};
+
 struct Op {
   CUexternalSemaphore semaphore;
   unsigned long long value = 0;

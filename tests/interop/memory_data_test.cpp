@@ -35,7 +35,9 @@ TEST_P(EveryKind, what_cuda_writes_vulkan_reads) {
   for (std::size_t i = 0; i < words; ++i)
     pattern[i] = static_cast<std::uint32_t>(i * 2654435761u);
   CU(cuMemcpyHtoD(address, pattern.data(), size));
-  EXPECT_EQ(read_through_vulkan(buffer), pattern);
+  std::vector<std::uint32_t> seen = read_through_vulkan(buffer);
+  for (std::size_t i = 0; i < words; ++i)
+    ASSERT_EQ(seen[i], pattern[i]) << "word " << i;
   CU(cuMemsetD32(address, 77, words));
   CU(cuCtxSynchronize());
   EXPECT_TRUE(all_are(read_through_vulkan(buffer), 77));

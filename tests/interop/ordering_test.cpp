@@ -75,8 +75,8 @@ TEST_P(EveryKind, signal_behind_work_then_wait_on_another_stream) {
     CU(cuMemsetD32Async(memory.cuda, i, words, first));
     signal(first, {shared.op(i)});
     wait(second, {shared.op(i)});
-    std::vector<std::uint32_t> seen(words);
-    CU(cuMemcpyDtoHAsync(seen.data(), memory.cuda, size, second));
+    Pinned seen(words);
+    CU(cuMemcpyDtoHAsync(seen.words, memory.cuda, size, second));
     EXPECT_TRUE(waits(second));
     gate.open();
     CU(cuStreamSynchronize(second));
@@ -92,8 +92,8 @@ TEST_P(EveryKind, vulkan_signals_and_cuda_waits) {
     At done = shared.at(i);
     Submission submission(fill(memory.vulkan, 1000 + i), {}, {&done, 1});
     wait(stream, {shared.op(i)});
-    std::vector<std::uint32_t> seen(words);
-    CU(cuMemcpyDtoHAsync(seen.data(), memory.cuda, size, stream));
+    Pinned seen(words);
+    CU(cuMemcpyDtoHAsync(seen.words, memory.cuda, size, stream));
     CU(cuStreamSynchronize(stream));
     EXPECT_TRUE(all_are(seen, 1000 + i));
   }
@@ -175,9 +175,9 @@ TEST(timeline, a_wait_may_come_before_vulkan_submits_the_signal) {
   Shared shared(Semaphore::Kind::timeline);
   Memory memory;
   Stream stream;
-  std::vector<std::uint32_t> seen(words);
+  Pinned seen(words);
   wait(stream, {shared.op(3)});
-  CU(cuMemcpyDtoHAsync(seen.data(), memory.cuda, size, stream));
+  CU(cuMemcpyDtoHAsync(seen.words, memory.cuda, size, stream));
   EXPECT_TRUE(waits(stream));
   At done = shared.at(3);
   Submission submission(fill(memory.vulkan, 333), {}, {&done, 1});

@@ -55,7 +55,7 @@ struct Exporter {
 };
 
 void gpu_fill(std::uint64_t address, std::uint32_t items, std::uint32_t value) {
-  static test::CodeObject code(kernels_gfx);
+  static const auto& code = *new test::CodeObject(kernels_gfx); // the device goes before statics do
   auto queue = test::device().create_queue();
   ASSERT_TRUE(queue);
   auto done = test::device().acquire_signal(SignalKind::interrupting);

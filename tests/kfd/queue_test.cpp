@@ -31,8 +31,8 @@ Buffer gtt(std::uint64_t size) {
 }
 
 const test::CodeObject& code() {
-  static test::CodeObject object(kernels_gfx);
-  return object;
+  static const auto* object = new test::CodeObject(kernels_gfx); // the device goes before statics do
+  return *object;
 }
 
 TEST(queue, sizes_that_are_no_power_of_two_are_refused) {
