@@ -7,6 +7,13 @@
 
 namespace waves {
 
+namespace {
+
+// Far above the denormals, so that no difference of two heights is one; wave.comp has the same.
+constexpr float smallest_height = 1e-25f;
+
+} // namespace
+
 std::vector<float> initial_field(std::uint32_t size) {
   // Centre and radius in fractions of the side; amplitude.
   constexpr struct {
@@ -22,6 +29,9 @@ std::vector<float> initial_field(std::uint32_t size) {
         const float distance = (dx * dx + dy * dy) / (drop.radius * drop.radius);
         field[y * size + x] += drop.amplitude * std::exp(-distance);
       }
+  for (float& height : field)
+    if (std::fabs(height) < smallest_height)
+      height = 0.0f;
   return field;
 }
 
@@ -44,7 +54,8 @@ void Reference::step() {
       const float ends = above[x] + below[x];
       const float laplacian = (sides + ends) - 4.0f * row[x];
       const float velocity = row[x] - out[x];
-      out[x] = row[x] + damping * velocity + courant_squared * laplacian;
+      const float next = row[x] + damping * velocity + courant_squared * laplacian;
+      out[x] = std::fabs(next) < smallest_height ? 0.0f : next;
     }
   }
   std::swap(fields_[0], fields_[1]);

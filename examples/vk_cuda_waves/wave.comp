@@ -29,6 +29,9 @@ void main() {
   precise float laplacian = (sides + ends) - 4.0 * center;
   precise float velocity = center - previous[here];
   precise float next = center + damping * velocity + courant_squared * laplacian;
+  // Keeps denormals out, which Vulkan may flush.
+  if (abs(next) < 1e-25)
+    next = 0.0;
   previous[here] = next;
   height[here] = next;
 }
