@@ -1,9 +1,12 @@
 #include "loader.hpp"
 
 #include <dlfcn.h>
+#include <filesystem>
 #include <mutex>
 #include <string>
+#include <sys/stat.h>
 
+#include <fmt/format.h>
 #include <util/env.hpp>
 
 namespace shim::jit {
@@ -18,9 +21,10 @@ std::string library_path() {
   Dl_info info = {};
   if (!dladdr(reinterpret_cast<const void*>(&library_path), &info) || !info.dli_fname)
     return library_name;
-  const std::string own = info.dli_fname;
-  const std::size_t slash = own.rfind('/');
-  return slash == std::string::npos ? library_name : own.substr(0, slash + 1) + library_name;
+  // libcuda.so.1 may be a link that stands elsewhere.
+  std::error_code error;
+  const std::filesystem::path own = std::filesystem::canonical(info.dli_fname, error);
+  return error ? library_name : (own.parent_path() / library_name).string();
 }
 
 util::Result<const BackendInterface*> open_backend() {
@@ -36,6 +40,14 @@ util::Result<const BackendInterface*> open_backend() {
 }
 
 } // namespace
+
+std::string backend_identity() {
+  struct stat status = {};
+  if (stat(library_path().c_str(), &status) != 0)
+    return {};
+  return fmt::format("{}:{}:{}.{}", compiler_revision, status.st_size, status.st_mtim.tv_sec,
+                     status.st_mtim.tv_nsec);
+}
 
 util::Result<const BackendInterface*> backend() {
   static std::mutex mutex;

@@ -48,7 +48,8 @@ Variable describe_variable(const ptx::Variable& source, const std::vector<std::u
   variable.visible = source.visible;
   variable.external = source.external;
   for (const ptx::InitialAddress& address : source.addresses)
-    variable.relocations.push_back({address.offset, indices[address.variable], address.addend, address.width});
+    variable.relocations.push_back(
+        {address.offset, indices[address.variable], address.addend, address.width});
   return variable;
 }
 

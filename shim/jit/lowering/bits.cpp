@@ -236,6 +236,12 @@ Value* low_mask(Emitter& e, Value* length, llvm::Type* type) {
   return e.b.CreateNot(shift_left(e, llvm::Constant::getAllOnesValue(type), length));
 }
 
+// NVIDIA looks at eight bits of a field's position and length in 32-bit words, at all of them in 64-bit
+// words.
+Value* field_bound(Emitter& e, Value* bound, unsigned bits) {
+  return bits == 32 ? e.b.CreateAnd(bound, 0xff) : bound;
+}
+
 void bfe(Emitter& e) {
   const Type type = e.expect_type();
   const unsigned bits = ptx::type_bits(type);
@@ -243,8 +249,8 @@ void bfe(Emitter& e) {
     e.fail_unknown();
   e.expect_operands(4);
   Value* a = e.read(1, type);
-  Value* position = e.b.CreateAnd(e.read(2, Type::b32), 0xff);
-  Value* length = e.b.CreateAnd(e.read(3, Type::b32), 0xff);
+  Value* position = field_bound(e, e.read(2, Type::b32), bits);
+  Value* length = field_bound(e, e.read(3, Type::b32), bits);
   if (!ptx::is_signed(type))
     return e.write(0, e.b.CreateAnd(shift_right(e, a, position), low_mask(e, length, a->getType())), type);
   Value* shifted = shift_right_signed(e, a, position);
@@ -259,8 +265,8 @@ void bfi(Emitter& e) {
   e.expect_operands(5);
   Value* a = e.read(1, type);
   Value* b = e.read(2, type);
-  Value* position = e.b.CreateAnd(e.read(3, Type::b32), 0xff);
-  Value* length = e.b.CreateAnd(e.read(4, Type::b32), 0xff);
+  Value* position = field_bound(e, e.read(3, Type::b32), ptx::type_bits(type));
+  Value* length = field_bound(e, e.read(4, Type::b32), ptx::type_bits(type));
   Value* mask = shift_left(e, low_mask(e, length, a->getType()), position);
   Value* field = e.b.CreateAnd(shift_left(e, a, position), mask);
   e.write(0, e.b.CreateOr(e.b.CreateAnd(b, e.b.CreateNot(mask)), field), type);

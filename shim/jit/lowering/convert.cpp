@@ -123,11 +123,16 @@ Value* integer_to_float(Emitter& e, Value* x, Type from, Type to, Rounding round
   return f64_to_f32(e, between, rounding);
 }
 
-// Out-of-range values saturate; NaN gives 0.
-Value* float_to_integer(Emitter& e, Value* x, Type to) {
+// Out-of-range values saturate. NaN gives 0, or, from f64 and to 64 bits, the most negative number's bits: so
+// does NVIDIA's hardware.
+Value* float_to_integer(Emitter& e, Value* x, Type from, Type to) {
+  const unsigned bits = ptx::type_bits(to);
   llvm::Type* type = e.integer_type(to);
-  return e.call(ptx::is_signed(to) ? Intrinsic::fptosi_sat : Intrinsic::fptoui_sat, {type, x->getType()},
-                {x});
+  Value* result =
+      e.call(ptx::is_signed(to) ? Intrinsic::fptosi_sat : Intrinsic::fptoui_sat, {type, x->getType()}, {x});
+  if (from != Type::f64 && bits != 64)
+    return result;
+  return e.b.CreateSelect(e.b.CreateFCmpUNO(x, x), e.b.getInt(llvm::APInt::getSignMask(bits)), result);
 }
 
 Value* float_to_float(Emitter& e, Value* x, Type from, Type to, Rounding rounding) {
@@ -180,7 +185,7 @@ void cvt(Emitter& e) {
   }
   if (from_float && !to_float) {
     require(e, words.integral.has_value() && !words.rounding);
-    return e.write(0, float_to_integer(e, to_integral(e, x, *words.integral), to), to);
+    return e.write(0, float_to_integer(e, to_integral(e, x, *words.integral), from, to), to);
   }
   if (words.integral) {
     require(e, from == to);

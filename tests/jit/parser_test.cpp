@@ -1,0 +1,247 @@
+// What load_module() says about a module, and what it says when the text is no PTX.
+#include <cstring>
+
+#include <gtest/gtest.h>
+#include <jit/compiler.hpp>
+
+namespace {
+
+using namespace shim::jit;
+
+const std::string header = ".version 6.4\n.target sm_61\n.address_size 64\n"; // three lines
+
+std::shared_ptr<const Module> load(const std::string& text) {
+  Log log;
+  auto module = load_module(text, &log);
+  EXPECT_TRUE(module.ok()) << log.errors;
+  return module.ok() ? *module : nullptr;
+}
+
+// The error log of a text that must be refused.
+std::string refusal(const std::string& text) {
+  Log log;
+  const auto module = load_module(text, &log);
+  EXPECT_FALSE(module.ok());
+  EXPECT_EQ(module.code(), CUDA_ERROR_INVALID_PTX);
+  return log.errors;
+}
+
+std::string body(const std::string& statements) {
+  return header + ".visible .entry k(.param .u64 p)\n{\n" + statements +
+         "\nret;\n}\n"; // statements begin on line 6
+}
+
+template <class T>
+T value_at(const Variable& variable, std::size_t offset) {
+  T value = {};
+  EXPECT_LE(offset + sizeof value, variable.initial_bytes.size());
+  std::memcpy(&value, variable.initial_bytes.data() + offset, sizeof value);
+  return value;
+}
+
+TEST(Parser, reports_version_target_and_entries) {
+  const auto module = load(header + ".entry hidden() { ret; }\n.visible .entry shown() { exit; }\n");
+  ASSERT_TRUE(module);
+  EXPECT_EQ(module->info().ptx_version, 64u);
+  EXPECT_EQ(module->info().target, 61u);
+  EXPECT_EQ(module->info().address_bits, 64u);
+  ASSERT_EQ(module->info().entries.size(), 2u);
+  EXPECT_EQ(module->info().entries[0].name, "hidden");
+  EXPECT_FALSE(module->info().entries[0].visible);
+  EXPECT_TRUE(module->info().entries[1].visible);
+}
+
+TEST(Parser, lays_out_parameters_by_their_alignment) {
+  const auto module = load(header + R"(
+.visible .entry k(
+  .param .u8 a,
+  .param .u32 b,
+  .param .align 16 .b8 c[24],
+  .param .u64 .ptr .global .align 8 d,
+  .param .f64 e,
+  .param .v4 .f32 f,
+  .param .u16 g
+)
+.maxntid 128, 2
+.minnctapersm 3
+{ ret; })");
+  ASSERT_TRUE(module);
+  const Entry& entry = module->info().entries.at(0);
+  const std::uint32_t expected[][3] = {{0, 1, 1},  {4, 4, 4},    {16, 24, 16}, {40, 8, 8},
+                                       {48, 8, 8}, {64, 16, 16}, {80, 2, 2}};
+  ASSERT_EQ(entry.parameters.size(), std::size(expected));
+  for (std::size_t i = 0; i < std::size(expected); i++) {
+    EXPECT_EQ(entry.parameters[i].offset, expected[i][0]) << i;
+    EXPECT_EQ(entry.parameters[i].size, expected[i][1]) << i;
+    EXPECT_EQ(entry.parameters[i].alignment, expected[i][2]) << i;
+  }
+  EXPECT_EQ(entry.parameter_bytes, 82u);
+  EXPECT_EQ(entry.max_threads, (std::array<std::uint32_t, 3>{128, 2, 1}));
+  EXPECT_EQ(entry.min_blocks, 3u);
+}
+
+TEST(Parser, evaluates_constant_expressions_and_nested_lists) {
+  const auto module = load(header + R"(
+.visible .global .align 16 .u32 a[4] = {1, 0x10, -1, 2+3*4};
+.global .f32 b[] = {1.5, 0f40000000, -2};
+.const .f64 c = 0d3FF8000000000000;
+.global .u16 d[2][3] = {{1, 2}, {4, 5, 6}};
+.global .v2 .u32 e[2] = {{1, 2}, {3, 4}};
+.global .u8 f[8] = {1 ? 7 : 8, (1 << 4) | 1, ~0 & 0xff, 0b101, 017, !5};
+.global .b8 g[1024];
+)");
+  ASSERT_TRUE(module);
+  const auto& variables = module->info().variables;
+  ASSERT_EQ(variables.size(), 7u);
+  EXPECT_TRUE(variables[0].visible);
+  EXPECT_EQ(variables[0].alignment, 16u);
+  EXPECT_EQ(value_at<std::int32_t>(variables[0], 8), -1);
+  EXPECT_EQ(value_at<std::uint32_t>(variables[0], 12), 14u);
+  EXPECT_EQ(variables[1].size, 12u);
+  EXPECT_EQ(value_at<float>(variables[1], 4), 2.0f);
+  EXPECT_EQ(value_at<float>(variables[1], 8), -2.0f);
+  EXPECT_EQ(variables[2].space, VariableSpace::constant);
+  EXPECT_EQ(value_at<double>(variables[2], 0), 1.5);
+  EXPECT_EQ(value_at<std::uint16_t>(variables[3], 4), 0u);
+  EXPECT_EQ(value_at<std::uint16_t>(variables[3], 6), 4u);
+  EXPECT_EQ(variables[4].size, 16u);
+  EXPECT_EQ(value_at<std::uint32_t>(variables[4], 12), 4u);
+  const std::uint8_t expected[] = {7, 17, 255, 5, 15, 0, 0, 0};
+  EXPECT_EQ(std::memcmp(variables[5].initial_bytes.data(), expected, 8), 0);
+  EXPECT_EQ(variables[6].size, 1024u);
+  EXPECT_TRUE(variables[6].initial_bytes.empty());
+}
+
+TEST(Parser, keeps_addresses_in_initial_values_as_relocations) {
+  const auto module = load(header + R"(
+.shared .u32 not_counted;
+.global .u32 table[4];
+.global .u64 pointers[3] = {table, table+8, generic(table)+4};
+.extern .global .u32 elsewhere;
+.global .u64 far = elsewhere;
+)");
+  ASSERT_TRUE(module);
+  const auto& variables = module->info().variables;
+  ASSERT_EQ(variables.size(), 4u);
+  ASSERT_EQ(variables[1].relocations.size(), 3u);
+  for (const std::size_t i : {0u, 1u, 2u}) {
+    EXPECT_EQ(variables[1].relocations[i].offset, 8 * i);
+    EXPECT_EQ(variables[1].relocations[i].variable, 0u);
+    EXPECT_EQ(variables[1].relocations[i].width, 8u);
+  }
+  EXPECT_EQ(variables[1].relocations[1].addend, 8);
+  EXPECT_EQ(variables[1].relocations[2].addend, 4);
+  EXPECT_TRUE(variables[2].external);
+  EXPECT_EQ(variables[3].relocations.at(0).variable, 2u);
+}
+
+TEST(Parser, takes_what_compilers_write_around_the_code) {
+  EXPECT_TRUE(load(R"(
+// a comment /* in a comment
+/* another // one */
+.version 8.5
+.target sm_90, debug, texmode_unified
+.address_size 64
+.file 1 "/tmp/a file.cu"
+.extern .func (.param .b32 r) vprintf(.param .b64 format, .param .b64 list);
+.global .texref tex;
+.visible .func  (.param .b32 out) twice(.param .b32 in)
+{
+  .reg .b32 %r<3>;
+  .loc 1 2 3
+  ld.param.u32 %r1, [in];
+  { // callseq 0
+  .reg .b32 temp;
+  shl.b32 temp, %r1, 1;
+  mov.u32 %r2, temp;
+  }
+  st.param.b32 [out+0], %r2;
+  ret;
+}
+.visible .entry k() .reqntid 32
+{
+  .pragma "nounroll";
+  .loc 1 9 1, function_name $L__info, inlined_at 1 4 5
+  bra.uni $done;
+$done:
+  ret;
+}
+.section .debug_info
+{
+  .b32 12
+  .b8 3, 4
+}
+)"));
+}
+
+TEST(Parser, finds_labels_and_registers_by_block) {
+  EXPECT_TRUE(load(body(R"(
+.reg .b32 %r<2>, %r1x;
+{ .reg .b64 %r1; mov.u64 %r1, 5; bra L; L: }
+{ mov.u32 %r1, 5; bra L; L: }
+.reg .v4 .f32 v;
+mov.f32 v.x, 0f3F800000; mov.f32 v.w, v.x;
+)")));
+}
+
+TEST(Parser, names_line_and_instruction_that_are_unknown) {
+  EXPECT_EQ(refusal(body(".reg .u32 %r;\nfoo.bar %r, 1;")), "line 7: unknown instruction `foo.bar`\n");
+  EXPECT_EQ(refusal(body(".reg .u32 %r;\n\nadd.wibble.u32 %r, %r, 1;")),
+            "line 8: unknown instruction `add.wibble.u32`\n");
+  EXPECT_EQ(refusal(body(".reg .u32 %r;\nadd.u8 %r, %r, 1;")), "line 7: unknown instruction `add.u8`\n");
+}
+
+TEST(Parser, reports_the_first_fault_of_each_function) {
+  const std::string errors =
+      refusal(header + ".entry a() { foo; }\n.entry b() { ret; }\n.entry c() {\nbar2.x; }\n");
+  EXPECT_EQ(errors, "line 4: unknown instruction `foo`\nline 7: unknown instruction `bar2.x`\n");
+}
+
+struct Bad {
+  const char* statements;
+  const char* error;
+};
+
+TEST(Parser, refuses_what_does_not_fit) {
+  const Bad cases[] = {
+      {"mov.u32 %r, 1;", "line 6: unknown register `%r`"},
+      {".reg .u32 a; mov.u32 a, b;", "line 6: unknown name `b`"},
+      {"bra nowhere;", "line 6: unknown name `nowhere`"},
+      {".reg .u32 a; .reg .u64 a;", "line 6: `a` is declared twice"},
+      {".reg .u32 a; .reg .u64 b; add.u64 b, b, a;", "line 6: `a` does not fit .u64"},
+      {".reg .u32 a; .reg .u64 b; mov.u64 a, b;", "line 6: `a` is too narrow for .u64"},
+      {".reg .u32 a; add.u32 a, a;", "line 6: 2 operands in `add.u32`"},
+      {".reg .u32 a; @a bra x; x:", "line 6: `a` is not a predicate register"},
+      {".reg .u32 a; mov.u32 a, 08;", "line 6: malformed number `08`"},
+      {".reg .f32 a; mov.f32 a, 0f123;", "line 6: malformed number `0f123`"},
+      {".reg .u32 a; ld.u32 a, a;", "line 6: expected an address in `ld.u32`"},
+      {".reg .u32 a; mov.u32 a, 1", "expected `;`"},
+      {".bogus 1;", "line 6: unknown directive `.bogus`"},
+      {"vote.sync.all.pred 1;", "line 6: 1 operands"},
+      {"bar.sync 1, 64;", "line 6: a barrier for a part of the block"},
+      {".reg .u32 %r; tex.2d.v4.u32.f32 %r, %r, %r;", "line 6: unknown instruction `tex.2d.v4.u32.f32`"},
+      {"/* open", "comment without end"},
+  };
+  for (const Bad& bad : cases)
+    EXPECT_NE(refusal(body(bad.statements)).find(bad.error), std::string::npos)
+        << bad.statements << " gave " << refusal(body(bad.statements));
+}
+
+TEST(Parser, refuses_broken_headers) {
+  EXPECT_EQ(refusal(""), "line 1: expected `.version`, found the end of the text\n");
+  EXPECT_EQ(refusal("\x7f"
+                    "ELF"),
+            "line 1: unexpected character `\x7f`\n");
+  EXPECT_EQ(refusal(".version 6.4\n.target gpu_61\n"), "line 2: unknown target `gpu_61`\n");
+  EXPECT_EQ(refusal(".version 6.4\n.target sm_61\n.address_size 32\n"),
+            "line 3: only 64-bit addresses are supported\n");
+}
+
+TEST(Parser, stops_at_the_terminating_nul) {
+  std::string text = header + ".entry k() { ret; }";
+  text += '\0';
+  text += "garbage";
+  EXPECT_TRUE(load(text));
+}
+
+} // namespace
