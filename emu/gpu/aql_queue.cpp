@@ -39,7 +39,7 @@ public:
 
 private:
   Step serve() override;
-  void on_fault(const Fault& fault) override;
+  bool on_fault(const Fault& fault) override;
 
   GpuAddress packet_address() const {
     return description_.ring + position_ * aql::packet_bytes % description_.ring_size;
@@ -384,7 +384,7 @@ void AqlQueue::raise_inactive(std::uint64_t reason) {
   notify(handle);
 }
 
-void AqlQueue::on_fault(const Fault& fault) {
+bool AqlQueue::on_fault(const Fault& fault) {
   std::uint64_t reason = fault_reason_;
   switch (fault.kind) {
   case FaultKind::illegal_instruction:
@@ -403,8 +403,10 @@ void AqlQueue::on_fault(const Fault& fault) {
   default:
     break;
   }
-  if (reason != 0)
-    raise_inactive(reason);
+  if (reason == 0)
+    return false;
+  raise_inactive(reason);
+  return true;
 }
 
 } // namespace

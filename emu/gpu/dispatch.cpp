@@ -11,6 +11,7 @@ namespace emu::gpu {
 namespace {
 
 constexpr std::uint64_t slice_instructions = 20'000;
+constexpr std::uint64_t helper_slice_instructions = 4'000; // a helper has other things to do
 constexpr std::uint32_t max_group_threads = 1024;
 constexpr std::uint32_t max_group_lds = 64 * 1024;
 // What navi21 can hold at once: 72 CUs, 2 SIMDs each, 16 waves per SIMD.
@@ -106,7 +107,7 @@ struct SpaceCache {
   std::vector<std::unique_ptr<isa::WorkgroupExecution>> spare;
 };
 
-struct ShaderArray::Resident {
+struct ShaderResident {
   std::shared_ptr<Dispatch> dispatch;
   std::shared_ptr<SpaceCache> cache;
   std::unique_ptr<isa::WorkgroupExecution> execution;
@@ -115,15 +116,16 @@ struct ShaderArray::Resident {
   bool started = false;
 };
 
-struct ShaderArray::Worker {
+struct ShaderWorker {
   std::vector<std::shared_ptr<SpaceCache>> caches;
-  std::vector<Resident> residents;
+  std::vector<ShaderResident> residents;
   std::size_t turn = 0; // which resident runs next
   std::size_t dispatch_turn = 0;
   std::size_t fruitless = 0; // slices since a workgroup last finished or started
   std::size_t may_start = 0; // further workgroups to start beside those that are not finished
   std::uint32_t waves = 0;
   std::uint32_t wave_limit = 0;
+  std::uint64_t slice = slice_instructions;
 
   std::shared_ptr<SpaceCache> cache_for(const std::shared_ptr<const memory::AddressSpace>& space) {
     std::erase_if(caches, [](const auto& cache) { return cache->space.expired(); });
@@ -134,7 +136,7 @@ struct ShaderArray::Worker {
   }
   bool holds(const Dispatch* dispatch) const {
     return std::any_of(residents.begin(), residents.end(),
-                       [&](const Resident& r) { return r.dispatch.get() == dispatch; });
+                       [&](const ShaderResident& r) { return r.dispatch.get() == dispatch; });
   }
 };
 
@@ -172,7 +174,7 @@ std::shared_ptr<Dispatch> ShaderArray::start(DispatchDescription description,
     }
     active_.push_back(dispatch);
     running_.push_back(dispatch);
-    wake_count = std::min<std::uint64_t>(groups, threads_.size());
+    wake_count = std::min<std::uint64_t>(groups - 1, threads_.size());
   }
   for (std::size_t i = 0; i < wake_count; ++i)
     news_.notify_one();
@@ -193,15 +195,14 @@ bool ShaderArray::start_workgroup_locked(Worker& worker, const std::shared_ptr<D
   const DispatchDescription& description = d.description_;
   if (d.cancelled_.load(std::memory_order_acquire)) {
     d.all_started_ = true;
-    std::shared_ptr<Dispatch> keep = dispatch;
-    std::erase(active_, keep);
-    finish_if_last_locked(*keep);
+    std::erase(active_, dispatch);
+    finish_if_last_locked(d);
     return false;
   }
   if (description.scratch_waves != 0 && d.free_scratch_.empty())
     return false;
 
-  Resident resident;
+  ShaderResident resident;
   resident.dispatch = dispatch;
   resident.position.id = d.next_;
   for (unsigned i = 0; i < 3; ++i)
@@ -224,30 +225,31 @@ bool ShaderArray::start_workgroup_locked(Worker& worker, const std::shared_ptr<D
   worker.residents.push_back(std::move(resident));
   if (i == 3) {
     d.all_started_ = true;
-    std::shared_ptr<Dispatch> keep = dispatch; // `dispatch` may refer into active_
-    std::erase(active_, keep);
+    std::erase(active_, dispatch);
   }
   return true;
 }
 
 // Chooses what the worker runs next: worker.turn. False: nothing to do.
-bool ShaderArray::take_locked(Worker& worker) {
+bool ShaderArray::take_locked(Worker& worker, const Dispatch* only) {
   // A dispatch of which this thread holds nothing comes first, so that no queue waits for another's kernel.
-  const std::vector<std::shared_ptr<Dispatch>> candidates = active_;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    const auto& dispatch = candidates[(i + worker.dispatch_turn) % candidates.size()];
-    const bool wanted =
-        !worker.holds(dispatch.get()) ||
-        (worker.may_start > 0 && worker.waves + dispatch->waves_per_group_ <= worker.wave_limit);
-    if (!wanted)
+  for (std::size_t i = 0; i < active_.size(); ++i) {
+    const std::shared_ptr<Dispatch>& candidate = active_[(i + worker.dispatch_turn) % active_.size()];
+    if (only && candidate.get() != only)
       continue;
-    const bool extra = worker.holds(dispatch.get());
+    const bool extra = worker.holds(candidate.get());
+    if (extra && (worker.may_start == 0 || worker.waves + candidate->waves_per_group_ > worker.wave_limit))
+      continue;
+    const std::shared_ptr<Dispatch> dispatch = candidate; // active_ changes below
+    const std::size_t before = active_.size();
     if (start_workgroup_locked(worker, dispatch)) {
       worker.may_start -= extra ? 1 : 0;
       worker.fruitless = 0;
       ++worker.dispatch_turn;
       return true;
     }
+    if (active_.size() < before)
+      i = ~std::size_t{0}; // it was cancelled and is gone: look afresh
   }
   if (worker.residents.empty())
     return false;
@@ -255,8 +257,25 @@ bool ShaderArray::take_locked(Worker& worker) {
   return true;
 }
 
+ShaderArray::Helper::Helper() : worker_(std::make_unique<ShaderWorker>()) {
+  worker_->slice = helper_slice_instructions;
+  worker_->wave_limit = max_resident_waves / 4;
+}
+ShaderArray::Helper::~Helper() = default;
+bool ShaderArray::Helper::empty() const {
+  return worker_->residents.empty();
+}
+
+bool ShaderArray::help(Helper& helper, const Dispatch* only) {
+  std::unique_lock lock(mutex_);
+  if (!take_locked(*helper.worker_, only))
+    return false;
+  run_slice(*helper.worker_, lock);
+  return true;
+}
+
 void ShaderArray::retire_locked(Worker& worker, std::size_t index) {
-  Resident resident = std::move(worker.residents[index]);
+  ShaderResident resident = std::move(worker.residents[index]);
   worker.residents.erase(worker.residents.begin() + static_cast<std::ptrdiff_t>(index));
   Dispatch& d = *resident.dispatch;
   worker.waves -= d.waves_per_group_;
@@ -274,7 +293,7 @@ void ShaderArray::retire_locked(Worker& worker, std::size_t index) {
 
 void ShaderArray::run_slice(Worker& worker, std::unique_lock<std::mutex>& lock) {
   lock.unlock();
-  Resident& resident = worker.residents[worker.turn];
+  ShaderResident& resident = worker.residents[worker.turn];
   Dispatch& d = *resident.dispatch;
   if (!resident.started) {
     resident.cache = worker.cache_for(d.description_.space);
@@ -292,8 +311,8 @@ void ShaderArray::run_slice(Worker& worker, std::unique_lock<std::mutex>& lock) 
   const std::uint64_t before = resident.execution->instructions();
   const isa::Progress progress = d.cancelled_.load(std::memory_order_acquire)
                                      ? isa::Progress::finished
-                                     : resident.execution->run(slice_instructions);
-  const bool slept = resident.execution->instructions() - before < slice_instructions / 2;
+                                     : resident.execution->run(worker.slice);
+  const bool slept = resident.execution->instructions() - before < worker.slice / 2;
   lock.lock();
 
   if (progress == isa::Progress::yielded) {
@@ -325,7 +344,7 @@ void ShaderArray::work(unsigned index) {
   worker.wave_limit =
       max_resident_waves / static_cast<std::uint32_t>(std::max<std::size_t>(1, threads_.size()));
   while (!(stopping_ && worker.residents.empty() && active_.empty())) {
-    if (take_locked(worker))
+    if (take_locked(worker, nullptr))
       run_slice(worker, lock);
     else if (!stopping_)
       news_.wait(lock);

@@ -68,15 +68,30 @@ public:
   ShaderArray& operator=(const ShaderArray&) = delete;
   ~ShaderArray(); // cancels what runs and joins
 
-  // `done_word` is woken when the dispatch is done. The description has passed refuse().
+  // `done_word` is woken when the dispatch is done. The description has passed refuse(). The caller goes on
+  // to help(): a dispatch of one workgroup wakes no other thread.
   std::shared_ptr<Dispatch> start(DispatchDescription description, std::shared_ptr<WakeWord> done_word);
 
+  // What a thread outside of the pool runs workgroups with. Belongs to that thread; empty() before it goes.
+  class Helper {
+  public:
+    Helper();
+    ~Helper();
+    bool empty() const;
+
+  private:
+    friend class ShaderArray;
+    std::unique_ptr<struct ShaderWorker> worker_;
+  };
+
+  // Runs a slice of some workgroup, of `only` if given, on the calling thread. False: there was none to run.
+  bool help(Helper& helper, const Dispatch* only);
+
 private:
-  struct Resident;
-  struct Worker;
+  using Worker = struct ShaderWorker;
 
   void work(unsigned index);
-  bool take_locked(Worker& worker);
+  bool take_locked(Worker& worker, const Dispatch* only);
   bool start_workgroup_locked(Worker& worker, const std::shared_ptr<Dispatch>& dispatch);
   void retire_locked(Worker& worker, std::size_t resident);
   void finish_if_last_locked(Dispatch& dispatch);

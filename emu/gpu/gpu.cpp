@@ -93,6 +93,7 @@ void Gpu::Implementation::serve() {
   auto last_progress = Clock::now();
   auto poll = std::chrono::microseconds(min_poll);
   bool armed = false;
+  ShaderArray::Helper helper;
   for (;;) {
     const std::uint32_t seen = wake->value();
     bool all_watched = false;
@@ -109,7 +110,8 @@ void Gpu::Implementation::serve() {
       all_watched = watched > 0 && !unwatched;
     }
     if (serving.empty()) {
-      wake->wait(seen, std::nullopt);
+      if (!shaders.help(helper, nullptr)) // workgroups of a queue that is being destroyed
+        wake->wait(seen, std::nullopt);
       continue;
     }
     bool progressed = false;
@@ -119,6 +121,8 @@ void Gpu::Implementation::serve() {
       progressed = progressed || step == Step::progressed;
       blocked = blocked || step == Step::blocked;
     }
+    if (shaders.help(helper, nullptr))
+      progressed = true;
     const auto now = Clock::now();
     if (progressed) {
       last_progress = now;
@@ -153,6 +157,8 @@ void Gpu::Implementation::serve() {
 template <class Engine>
 std::optional<Fault> Gpu::Implementation::drive(Engine& engine, EngineContext& context,
                                                 const std::atomic<bool>& stop) {
+  // Decoded code outlives the submission; a workgroup does not.
+  thread_local ShaderArray::Helper helper;
   auto poll = std::chrono::microseconds(min_poll);
   for (;;) {
     const std::uint32_t seen = context.wake->value();
@@ -160,7 +166,8 @@ std::optional<Fault> Gpu::Implementation::drive(Engine& engine, EngineContext& c
       if constexpr (requires { engine.cancel(); }) {
         engine.cancel();
         while (engine.busy())
-          context.wake->wait(context.wake->value(), 1ms);
+          if (!shaders.help(helper, engine.dispatch()))
+            context.wake->wait(context.wake->value(), 1ms);
       }
       return Fault{FaultKind::stopped, no_queue, {}, 0, "stopped by its owner"};
     }
@@ -171,6 +178,9 @@ std::optional<Fault> Gpu::Implementation::drive(Engine& engine, EngineContext& c
     case Step::idle:
       return std::nullopt;
     case Step::waiting:
+      if constexpr (requires { engine.dispatch(); })
+        if (shaders.help(helper, engine.dispatch()))
+          break;
       context.wake->wait(seen, 1ms); // the limit is for `stop`
       break;
     case Step::blocked:
@@ -285,13 +295,15 @@ bool Gpu::destroy_queue(QueueId id) {
   }
   {
     std::lock_guard lock(queue->mutex);
-    queue->destroyed = true;
+    queue->destroyed = true; // no one steps it any more
     queue->cancel();
-    while (queue->busy()) {
-      const std::uint32_t seen = i.wake->value();
-      if (queue->busy())
-        i.wake->wait(seen, 1ms);
-    }
+  }
+  // Without the lock: the command processor may hold workgroups of it, and has to come round to them.
+  for (;;) {
+    const std::uint32_t seen = i.wake->value();
+    if (!queue->busy())
+      break;
+    i.wake->wait(seen, 1ms);
   }
   i.wake->wake(); // the command processor lets go of it
   return true;

@@ -26,6 +26,7 @@ public:
   Step step();
   // Ends a dispatch that is running; step() then throws or goes on.
   void cancel();
+  const Dispatch* dispatch() const { return dispatch_.get(); }
   bool busy() const { return dispatch_ && !dispatch_->done(); }
   RegisterFile& registers() { return registers_; }
 

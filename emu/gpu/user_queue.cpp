@@ -128,7 +128,7 @@ Step UserQueue::step() {
     complain(fmt::format("{} queue {}: {}: {}", name_of(description_.type), id_, to_string(fault.kind),
                          fault.text));
     try {
-      on_fault(fault);
+      fault.told_by_signal = on_fault(fault);
     } catch (const Stop& again) {
       complain(fmt::format("{} queue {}: while reporting that: {}", name_of(description_.type), id_,
                            again.fault.text));

@@ -39,8 +39,8 @@ public:
 protected:
   // Serves what lies between rptr and `limit_` (in the queue's units). Throws Stop.
   virtual Step serve() = 0;
-  // Reacts to what serve() threw, before the fault is reported.
-  virtual void on_fault(const Fault&) {}
+  // Reacts to what serve() threw, before the fault is reported. True: the program has been told.
+  virtual bool on_fault(const Fault&) { return false; }
   virtual void on_update() {}
 
   const QueueId id_;

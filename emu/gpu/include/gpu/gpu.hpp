@@ -64,8 +64,8 @@ struct QueueUpdate {
   std::uint32_t percentage = 100;
 };
 
-// Both are called on engine threads, without any lock of the Gpu's held; they may call into the Gpu except
-// for destroy_queue() on the queue that is reported.
+// Both are called on engine threads, without any lock of the Gpu's held; they may call into the Gpu, but must
+// not call destroy_queue(), nor wait for another thread that is inside it.
 struct Callbacks {
   std::function<void(const Interrupt&)> interrupt;
   // A user queue met a fault. It stays stopped until it is destroyed. Submissions report through submit()

@@ -48,6 +48,9 @@ struct Fault {
   memory::PageFault page;   // for page_fault and memory_violation
   std::uint64_t pc = 0;     // of the wave, where a wave faulted
   std::string text;
+  // An AQL queue's firmware has told the program itself, through queue_inactive_signal; the kernel hears
+  // nothing of such a fault on hardware, and has nothing to report.
+  bool told_by_signal = false;
 };
 
 // An interrupt that reaches the kernel driver: what KFD's interrupt handlers feed into signal events.
