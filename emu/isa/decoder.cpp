@@ -142,11 +142,27 @@ private:
 
   static unsigned align_scalar(unsigned index, Type type) {
     const unsigned count = registers_of(type);
+    if (index == null_register)
+      return index;
     return count == 1 || type == Type::mask ? index : count == 2 ? index & ~1u : index & ~3u;
   }
 
+  // Pairs are SGPRs, trap registers, VCC, NULL or EXEC: none begins at the high half of these, or at M0.
+  static bool is_pair(unsigned index) {
+    return index < vcc_lo || index == vcc_lo || (index >= ttmp0 && index < m0_register) ||
+           index == null_register || index == exec_lo;
+  }
+
+  static bool is_valid_scalar(unsigned index, Type type) { return !is_wide(type) || is_pair(index); }
+
   Operand scalar(unsigned index, Type type) const {
     return {OperandKind::scalar, type, static_cast<std::uint16_t>(align_scalar(index, type)), 0, 0};
+  }
+
+  // Four SGPRs or trap registers in a row hold a descriptor; VCC, M0 and EXEC are no part of one.
+  bool descriptor(Operand& to, unsigned index) const {
+    to = scalar(index, Type::b128);
+    return to.index + 4u <= vcc_lo || (to.index >= ttmp0 && to.index < m0_register);
   }
 
   bool vector(Operand& to, unsigned index, Type type) const {
@@ -159,7 +175,7 @@ private:
   bool scalar_destination(unsigned index, Type type) {
     if (type != Type::none)
       out_.dst = scalar(index, type);
-    return true;
+    return is_valid_scalar(index, type);
   }
 
   bool literal(Operand& to, Type type) {
@@ -190,7 +206,7 @@ private:
       return vector(to, encoding - encoding_vgpr0, type);
     if (encoding < scalar_count) {
       to = scalar(encoding, type);
-      return true;
+      return is_valid_scalar(encoding, type);
     }
     if (encoding <= 192) {
       to = constant(encoding - 128, 0, type);
@@ -213,6 +229,8 @@ private:
     if ((encoding >= special_shared_base && encoding <= special_pops_exiting_wave_id) ||
         (encoding >= special_vccz && encoding <= special_lds_direct)) {
       to = {OperandKind::special, type, static_cast<std::uint16_t>(encoding), 0, 0};
+      if (encoding == special_lds_direct && is_wide(type))
+        return false;
       refused_ |= encoding == special_pops_exiting_wave_id || encoding == special_lds_direct;
       return true;
     }
@@ -223,7 +241,8 @@ private:
 
   bool sopk(std::uint32_t w) {
     out_.imm = static_cast<std::int16_t>(w);
-    scalar_destination(bits(w, 22, 16), row_->dst);
+    if (!scalar_destination(bits(w, 22, 16), row_->dst))
+      return false;
     if (row_->flags & row_literal_k)
       return literal(out_.src[0], Type::b32);
     return true;
@@ -231,16 +250,32 @@ private:
 
   bool smem(std::uint32_t w0, std::uint32_t w1) {
     size_ = 2;
-    scalar_destination(bits(w0, 12, 6), row_->dst);
-    if (row_->src0 != Type::none)
-      out_.scalar = scalar(bits(w0, 5, 0) * 2, row_->src0);
+    if (!scalar_destination(bits(w0, 12, 6), row_->dst))
+      return false;
+    const unsigned base = bits(w0, 5, 0) * 2;
+    if (row_->src0 == Type::b128 && !descriptor(out_.scalar, base))
+      return false;
+    if (row_->src0 == Type::b64) {
+      out_.scalar = scalar(base, Type::b64);
+      if (!is_pair(base))
+        return false;
+    }
     out_.dlc = bit(w0, 14);
     out_.glc = bit(w0, 16);
     out_.offset = static_cast<std::int32_t>(w1 << 11) >> 11;
     const unsigned soffset = bits(w1, 31, 25);
     if (soffset != null_register)
       out_.soffset = scalar(soffset, Type::b32);
-    return !out_.dst.is_scalar() || out_.dst.index + registers_of(row_->dst) <= scalar_count;
+    return load_destination();
+  }
+
+  // Wide loads go to SGPRs or to trap registers as a whole.
+  bool load_destination() const {
+    const unsigned count = registers_of(row_->dst);
+    if (count < 4 || out_.dst.index == null_register)
+      return true;
+    return out_.dst.index + count <= vcc_lo ||
+           (out_.dst.index >= ttmp0 && out_.dst.index + count <= m0_register);
   }
 
   // --- vector formats
@@ -264,7 +299,7 @@ private:
   bool vop1(std::uint32_t w) {
     const unsigned vdst = bits(w, 24, 17);
     if (row_->flags & row_scalar_dst)
-      scalar_destination(vdst & 127, row_->dst);
+      out_.dst = scalar(vdst & 127, row_->dst);
     else if (!vector(out_.dst, vdst, row_->dst))
       return false;
     return first_source(bits(w, 8, 0), false);
@@ -332,7 +367,7 @@ private:
   }
 
   bool dpp16(std::uint32_t w) {
-    if (row_->flags & row_no_dpp)
+    if (row_->flags & row_no_dpp || out_.format == Format::vopc)
       return false;
     size_ = 2;
     out_.variant = Variant::dpp16;
@@ -348,7 +383,7 @@ private:
   }
 
   bool dpp8(std::uint32_t w, bool fetch_inactive) {
-    if (row_->flags & row_no_dpp)
+    if (row_->flags & row_no_dpp || out_.format == Format::vopc)
       return false;
     size_ = 2;
     out_.variant = Variant::dpp8;
@@ -390,10 +425,10 @@ private:
   bool vop3_destination(unsigned vdst) {
     if (out_.format == Format::vopc) {
       out_.dst = scalar(row_->flags & row_writes_exec ? exec_lo : vdst & 127, Type::mask);
-      return true;
+      return vdst < scalar_count || row_->flags & row_writes_exec;
     }
     if (row_->flags & row_scalar_dst)
-      return scalar_destination(vdst & 127, row_->dst);
+      return vdst < scalar_count && scalar_destination(vdst, row_->dst);
     return vector(out_.dst, vdst, row_->dst);
   }
 
@@ -428,6 +463,7 @@ private:
     size_ = 2;
     out_.dlc = bit(w0, 12);
     out_.lds = bit(w0, 13);
+    refused_ |= out_.lds;
     out_.glc = bit(w0, 16);
     out_.slc = bit(w0, 17);
     // Twelve signed bits; FLAT proper has eleven unsigned ones.
@@ -439,6 +475,8 @@ private:
     Type address = row_->src0;
     bool has_address = address != Type::none;
     if (format == Format::global && saddr != null_register) {
+      if (!is_pair(saddr))
+        return false;
       out_.scalar = scalar(saddr, Type::b64);
       address = Type::b32;
     } else if (format == Format::scratch && saddr != null_register) {
@@ -468,7 +506,8 @@ private:
       out_.format_id = static_cast<std::uint8_t>(bits(w0, 25, 19));
     if (row_->dst == Type::none && row_->src1 == Type::none)
       return true; // cache control
-    out_.scalar = scalar(bits(w1, 20, 16) * 4, Type::b128);
+    if (!descriptor(out_.scalar, bits(w1, 20, 16) * 4))
+      return false;
     const bool both = out_.offen && out_.idxen;
     if ((out_.offen || out_.idxen) && !vector(out_.src[0], bits(w1, 7, 0), both ? Type::b64 : Type::b32))
       return false;

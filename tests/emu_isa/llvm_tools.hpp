@@ -1,0 +1,36 @@
+// LLVM's assembler and disassembler for gfx1030, as the independent witness of encodings.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace emu::isa::test {
+
+// Machine code of an assembly text; throws std::runtime_error with LLVM's message where it does not assemble.
+std::vector<std::uint32_t> assemble(std::string_view text, bool wave64 = false);
+
+struct Disassembly {
+  std::string mnemonic; // without _e32, _e64, _sdwa, _dpp
+  unsigned dwords = 0;
+  std::string text; // the whole line
+};
+
+class Disassembler {
+public:
+  Disassembler();
+  ~Disassembler();
+  Disassembler(const Disassembler&) = delete;
+  Disassembler& operator=(const Disassembler&) = delete;
+
+  // The first instruction; nullopt where LLVM knows none.
+  std::optional<Disassembly> disassemble(std::span<const std::uint32_t> words);
+
+private:
+  void* context_;
+};
+
+} // namespace emu::isa::test
