@@ -61,10 +61,11 @@ Result<MarkerRef> MarkerPool::acquire(kfd::SignalKind kind) {
 }
 
 Result<kfd::Signal> MarkerPool::gpu_signal(kfd::SignalKind kind) {
-  Result<kfd::Signal> signal = device_.acquire_signal(kind);
-  if (!signal && kind == kfd::SignalKind::interrupting)
-    return device_.acquire_signal(kfd::SignalKind::polled);
-  return signal;
+  // The process has 4096 events, and others need some.
+  constexpr std::size_t most_interrupting = 3072;
+  if (kind == kfd::SignalKind::interrupting && interrupting_.fetch_add(1) >= most_interrupting)
+    kind = kfd::SignalKind::polled;
+  return device_.acquire_signal(kind);
 }
 
 void MarkerPool::give_back(Marker* marker) {

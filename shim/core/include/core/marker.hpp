@@ -81,6 +81,7 @@ private:
   std::mutex mutex_;
   std::vector<Marker*> free_[2]; // by SignalKind
   std::size_t made_ = 0;
+  std::atomic<std::size_t> interrupting_ = 0;
 };
 
 } // namespace shim::core
