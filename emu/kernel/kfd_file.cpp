@@ -506,7 +506,7 @@ void kfd_interrupt(const gpu::Interrupt& interrupt) {
 
 void kfd_fault(const gpu::Fault& fault) {
   KfdProcess* process = kfd_process();
-  if (!process)
+  if (!process || fault.told_by_signal)
     return;
   if (fault.kind == gpu::FaultKind::page_fault || fault.kind == gpu::FaultKind::memory_violation) {
     process->evict_queues();
