@@ -72,6 +72,35 @@ int rings_of(std::uint32_t ip_type) {
   }
 }
 
+Vm::Batch VmState::retire() {
+  std::lock_guard lock(mutex);
+  if (payload::signaled(users))
+    return 0;
+  retired_.push_back({payload::merge(users), next_batch_});
+  return next_batch_++;
+}
+
+bool VmState::is_retired(Vm::Batch batch) {
+  std::lock_guard lock(mutex);
+  return std::any_of(retired_.begin(), retired_.end(),
+                     [&](const Pending& pending) { return pending.batch == batch; });
+}
+
+void VmState::finish_retired(Vm& vm) {
+  std::vector<Vm::Batch> done;
+  {
+    std::lock_guard lock(mutex);
+    std::erase_if(retired_, [&](const Pending& pending) {
+      if (!payload::signaled(pending.users))
+        return false;
+      done.push_back(pending.batch);
+      return true;
+    });
+  }
+  for (Vm::Batch batch : done)
+    vm.finish(batch);
+}
+
 void ContextRing::issue_fences(Job& job) {
   job.scheduled = scheduled_.issue();
   job.finished = finished_.issue();
@@ -158,8 +187,11 @@ void ContextRing::run(Job& job) {
                      job.sequence, __ATOMIC_RELEASE);
   // What the job held goes before anybody hears that it is done: a program may look for leaks right then.
   const FenceRef finished = job.finished;
+  const std::shared_ptr<Vm> vm = job.vm;
+  const std::shared_ptr<VmState> vm_state = job.vm_state;
   job = {};
   finished_.signal(finished, error);
+  vm_state->finish_retired(*vm);
 }
 
 int ContextRing::execute(const Job& job) {

@@ -40,6 +40,22 @@ struct VmState {
   std::uint64_t fault_address = 0; // AMDGPU_INFO_GPUVM_FAULT
   std::uint32_t fault_status = 0;
   Payload users; // last fence of every ring: what VM_ALWAYS_VALID buffers wait for
+
+  // What is unmapped now goes when the jobs that were submitted before are done. A batch for Vm; 0: there are
+  // none.
+  Vm::Batch retire();
+  // Lets go of what was unmapped behind jobs that are done by now.
+  void finish_retired(Vm& vm);
+  // Does the batch still wait for its jobs?
+  bool is_retired(Vm::Batch batch);
+
+private:
+  struct Pending {
+    Payload users;
+    Vm::Batch batch;
+  };
+  std::vector<Pending> retired_;
+  Vm::Batch next_batch_ = 1;
 };
 
 // The state of a context that its jobs may outlive.

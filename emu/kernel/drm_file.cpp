@@ -2,7 +2,6 @@
 
 #include "device.hpp"
 #include "process.hpp"
-#include "real.hpp"
 #include "sync_file.hpp"
 
 #include <algorithm>
@@ -119,15 +118,15 @@ DrmFile::DrmFile(unsigned minor)
 
 DrmFile::~DrmFile() {
   contexts_.clear();
-  for (auto& [handle, bo] : buffers_) {
-    bo->revoke_mmap(this);
-    vm_->drop(*bo);
-  }
-  if (unbound_) {
-    vm_->drop(*unbound_);
-    unbound_.reset();
-    real::munmap(zeros_, zeros_size_);
-  }
+  retire([&](Vm::Batch batch) {
+    for (auto& [handle, bo] : buffers_) {
+      bo->revoke_mmap(this);
+      vm_->drop(*bo, batch);
+    }
+    if (unbound_)
+      vm_->drop(*unbound_, batch);
+    return 0;
+  });
 }
 
 bool DrmFile::is_render() const {

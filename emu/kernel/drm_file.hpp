@@ -70,6 +70,16 @@ private:
   int map_va(const drm_amdgpu_gem_va& args, std::uint64_t va, const std::shared_ptr<BufferObject>& bo);
 
   std::shared_ptr<BufferObject> unbound_memory();
+  // Runs work(batch), which unmaps, behind the jobs that there are.
+  template <class Work>
+  int retire(Work work) {
+    const Vm::Batch batch = vm_state_->retire();
+    const int result = work(batch);
+    vm_state_->finish_retired(*vm_);
+    if (!vm_state_->is_retired(batch)) // the jobs ended meanwhile, maybe before anything was in the batch
+      vm_->finish(batch);
+    return result;
+  }
 
   // drm_info.cpp
   long info(drm_amdgpu_info& args);
@@ -105,9 +115,7 @@ private:
   std::map<const BufferObject*, std::uint32_t> handles_; // the handle that PRIME import gives
   std::map<std::uint32_t, std::shared_ptr<BufferList>> lists_;
   bool reserved_vmid_ = false;
-  std::shared_ptr<BufferObject> unbound_; // of sparse mappings, upon zeros_
-  void* zeros_ = nullptr;
-  std::size_t zeros_size_ = 0;
+  std::shared_ptr<BufferObject> unbound_; // what sparse mappings show
 };
 
 } // namespace emu::kernel

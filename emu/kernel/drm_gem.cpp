@@ -105,7 +105,10 @@ long DrmFile::gem_close(drm_gem_close& args) {
   }
   bo->revoke_mmap(this);
   if (last)
-    vm_->drop(*bo);
+    retire([&](Vm::Batch batch) {
+      vm_->drop(*bo, batch);
+      return 0;
+    });
   return 0;
 }
 
@@ -227,18 +230,19 @@ long DrmFile::gem_metadata(drm_amdgpu_gem_metadata& args) {
 // What a sparse (PRT) mapping without a buffer shows: zeros. A write is dropped by the hardware; here it
 // faults.
 std::shared_ptr<BufferObject> DrmFile::unbound_memory() {
-  constexpr std::size_t size =
-      64ull << 30; // of address space: nothing is ever written, so it takes no memory
+  // Of address space: nothing is ever written, so it takes no memory.
+  constexpr std::size_t size = 64ull << 30;
   std::lock_guard lock(gem_mutex_);
-  if (!unbound_) {
-    void* zeros = real::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (real::failed(zeros))
-      return nullptr;
-    zeros_ = zeros;
-    zeros_size_ = size;
-    if (BufferObject::create_userptr(zeros, size, unbound_) < 0)
-      unbound_ = nullptr;
-  }
+  if (unbound_)
+    return unbound_;
+  void* zeros = real::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  std::shared_ptr<BufferObject> upon_zeros;
+  if (real::failed(zeros) || BufferObject::create_userptr(zeros, size, upon_zeros) < 0)
+    return nullptr;
+  unbound_ = std::shared_ptr<BufferObject>(upon_zeros.get(), [upon_zeros, zeros](BufferObject*) mutable {
+    upon_zeros.reset();
+    real::munmap(zeros, size);
+  });
   return unbound_;
 }
 
@@ -280,9 +284,9 @@ long DrmFile::gem_va(drm_amdgpu_gem_va& args) {
   case AMDGPU_VA_OP_MAP:
     return map_va(args, va, bo);
   case AMDGPU_VA_OP_UNMAP:
-    return vm_->unmap(*bo, va & ~(memory::page_size - 1));
+    return retire([&](Vm::Batch batch) { return vm_->unmap(*bo, va & ~(memory::page_size - 1), batch); });
   case AMDGPU_VA_OP_CLEAR:
-    return vm_->clear(va, args.map_size);
+    return retire([&](Vm::Batch batch) { return vm_->clear(va, args.map_size, batch); });
   default: // AMDGPU_VA_OP_REPLACE
     if (args.offset_in_bo > bo->size() || args.map_size > bo->size() - args.offset_in_bo ||
         args.offset_in_bo % memory::page_size != 0)

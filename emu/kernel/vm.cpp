@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
 namespace emu::kernel {
 
@@ -19,6 +20,7 @@ int Vm::map(std::shared_ptr<BufferObject> bo, std::uint64_t bo_offset, std::uint
   if (bad_range(va, size) || bo_offset % page != 0 || bo_offset > bo->size() || size > bo->size() - bo_offset)
     return -EINVAL;
   std::scoped_lock lock(mutex_);
+  evict_retired_locked(va, va + size);
   std::byte* host = bo->host() + bo_offset;
   if (!space_.map(va, size, host, permissions))
     return -EINVAL;
@@ -26,43 +28,82 @@ int Vm::map(std::shared_ptr<BufferObject> bo, std::uint64_t bo_offset, std::uint
   return 0;
 }
 
-int Vm::unmap(const BufferObject& bo, std::uint64_t va) {
+// Ends the mapping, which is in mappings_ no more: now, or with the batch.
+void Vm::retire_locked(std::uint64_t va, Mapping mapping, Batch batch) {
+  if (batch == 0)
+    space_.unmap(va, mapping.end - va);
+  else
+    retired_.emplace(va, Retired{std::move(mapping), batch});
+}
+
+void Vm::evict_retired_locked(std::uint64_t va, std::uint64_t end) {
+  auto it = retired_.lower_bound(va);
+  if (it != retired_.begin() && std::prev(it)->second.mapping.end > va)
+    --it;
+  while (it != retired_.end() && it->first < end) {
+    const std::uint64_t begin = it->first;
+    const Retired old = std::move(it->second);
+    it = retired_.erase(it);
+    const std::uint64_t from = std::max(begin, va), to = std::min(old.mapping.end, end);
+    space_.unmap(from, to - from);
+    if (begin < va)
+      retired_.emplace(begin, Retired{{va, old.mapping.bo, 0, {}}, old.batch});
+    if (old.mapping.end > end)
+      retired_.emplace(end, Retired{{old.mapping.end, old.mapping.bo, 0, {}}, old.batch});
+  }
+}
+
+void Vm::finish(Batch batch) {
+  std::vector<std::shared_ptr<BufferObject>> held; // released without the lock
+  std::scoped_lock lock(mutex_);
+  for (auto it = retired_.begin(); it != retired_.end();) {
+    if (it->second.batch != batch) {
+      ++it;
+      continue;
+    }
+    space_.unmap(it->first, it->second.mapping.end - it->first);
+    held.push_back(std::move(it->second.mapping.bo));
+    it = retired_.erase(it);
+  }
+}
+
+int Vm::unmap(const BufferObject& bo, std::uint64_t va, Batch batch) {
   std::shared_ptr<BufferObject> held; // released without the lock
   std::scoped_lock lock(mutex_);
   auto it = mappings_.find(va);
   if (it == mappings_.end() || it->second.bo.get() != &bo)
     return -ENOENT;
-  space_.unmap(va, it->second.end - va);
-  held = std::move(it->second.bo);
+  held = it->second.bo;
+  retire_locked(va, std::move(it->second), batch);
   mappings_.erase(it);
   return 0;
 }
 
-void Vm::clear_locked(std::uint64_t va, std::uint64_t end) {
+void Vm::clear_locked(std::uint64_t va, std::uint64_t end, Batch batch) {
   auto it = mappings_.lower_bound(va);
   if (it != mappings_.begin() && std::prev(it)->second.end > va)
     --it;
   while (it != mappings_.end() && it->first < end) {
     const std::uint64_t begin = it->first;
-    Mapping old = std::move(it->second);
+    const Mapping old = std::move(it->second);
     it = mappings_.erase(it);
     if (old.end > end)
       mappings_.emplace(end, Mapping{old.end, old.bo, old.bo_offset + (end - begin), old.permissions});
     if (begin < va)
       mappings_.emplace(begin, Mapping{va, old.bo, old.bo_offset, old.permissions});
+    retire_locked(std::max(begin, va), Mapping{std::min(old.end, end), old.bo, 0, {}}, batch);
   }
-  space_.unmap(va, end - va);
 }
 
-int Vm::clear(std::uint64_t va, std::uint64_t size) {
+int Vm::clear(std::uint64_t va, std::uint64_t size, Batch batch) {
   if (bad_range(va, size))
     return -EINVAL;
   std::scoped_lock lock(mutex_);
-  clear_locked(va, va + size);
+  clear_locked(va, va + size, batch);
   return 0;
 }
 
-void Vm::drop(const BufferObject& bo) {
+void Vm::drop(const BufferObject& bo, Batch batch) {
   std::shared_ptr<BufferObject> held;
   std::scoped_lock lock(mutex_);
   for (auto it = mappings_.begin(); it != mappings_.end();) {
@@ -70,8 +111,8 @@ void Vm::drop(const BufferObject& bo) {
       ++it;
       continue;
     }
-    space_.unmap(it->first, it->second.end - it->first);
-    held = std::move(it->second.bo);
+    held = it->second.bo;
+    retire_locked(it->first, std::move(it->second), batch);
     it = mappings_.erase(it);
   }
 }

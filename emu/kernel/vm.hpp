@@ -27,15 +27,21 @@ public:
   int map(std::shared_ptr<BufferObject> bo, std::uint64_t bo_offset, std::uint64_t va, std::uint64_t size,
           memory::Permissions permissions);
 
+  // What is unmapped for a batch other than 0 is gone for map(), unmap() and find(), but the GPU still
+  // reaches it until finish(batch), or until something else is mapped there: amdgpu clears page tables behind
+  // the jobs that it has.
+  using Batch = std::uint64_t;
+  void finish(Batch batch);
+
   // Unmaps the mapping of `bo` that starts at `va` exactly. ENOENT where there is none.
-  int unmap(const BufferObject& bo, std::uint64_t va);
+  int unmap(const BufferObject& bo, std::uint64_t va, Batch batch = 0);
 
   // Unmaps whatever is in the range, splitting mappings that reach beyond it (AMDGPU_VA_OP_CLEAR, the first
   // half of REPLACE).
-  int clear(std::uint64_t va, std::uint64_t size);
+  int clear(std::uint64_t va, std::uint64_t size, Batch batch = 0);
 
   // Unmaps every mapping of `bo` (its last handle in this file went).
-  void drop(const BufferObject& bo);
+  void drop(const BufferObject& bo, Batch batch = 0);
 
   // The mapping that holds `va`.
   struct Found {
@@ -57,10 +63,17 @@ private:
     std::uint64_t bo_offset = 0;
     memory::Permissions permissions;
   };
-  void clear_locked(std::uint64_t va, std::uint64_t end);
+  struct Retired {
+    Mapping mapping;
+    Batch batch = 0;
+  };
+  void clear_locked(std::uint64_t va, std::uint64_t end, Batch batch);
+  void retire_locked(std::uint64_t va, Mapping mapping, Batch batch);
+  void evict_retired_locked(std::uint64_t va, std::uint64_t end);
 
   std::mutex mutex_;
   std::map<std::uint64_t, Mapping> mappings_; // by first address
+  std::map<std::uint64_t, Retired> retired_;  // likewise; never overlaps mappings_
   memory::AddressSpace space_;
 };
 

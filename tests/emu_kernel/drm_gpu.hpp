@@ -38,6 +38,8 @@ public:
   std::uint32_t buffer_handle() const { return memory_handle_; }
   std::uint32_t* data() const { return cpu_ + data_offset; }
 
+  std::uint64_t data_address() const { return memory_address_ + data_offset * 4; }
+
   // Gated jobs wait until release().
   void release() { std::atomic_ref(*data()).store(1); }
 

@@ -316,6 +316,42 @@ TEST_F(SubmitTest, a_page_fault_loses_the_context) {
   EXPECT_EQ(gpu_.submit(false, 1, 1, {}), -ECANCELED);
 }
 
+TEST_F(SubmitTest, memory_unmapped_behind_a_job_stays_until_the_job_is_done) {
+  amdgpu_bo_alloc_request request = {4096, 4096, AMDGPU_GEM_DOMAIN_GTT, 0};
+  amdgpu_bo_handle bo = nullptr;
+  ASSERT_EQ(amdgpu_bo_alloc(gpu_.device(), &request, &bo), 0);
+  constexpr std::uint64_t va = 0x3'0000'0000;
+  ASSERT_EQ(amdgpu_bo_va_op(bo, 0, 4096, va, 0, AMDGPU_VA_OP_MAP), 0);
+  void* cpu = nullptr;
+  ASSERT_EQ(amdgpu_bo_cpu_map(bo, &cpu), 0);
+  // A second command buffer, which lies in that memory: WRITE_DATA of 99 to word 7 of the data.
+  const std::uint64_t target = gpu_.data_address() + 7 * 4;
+  const std::uint32_t commands[8] = {0xc0033700,
+                                     5u << 8 | 1u << 20,
+                                     static_cast<std::uint32_t>(target),
+                                     static_cast<std::uint32_t>(target >> 32),
+                                     99,
+                                     0xffff1000,
+                                     0xffff1000,
+                                     0xffff1000};
+  std::memcpy(cpu, commands, sizeof commands);
+  std::uint64_t held = 0, sequence = 0;
+  ASSERT_EQ(gpu_.submit(true, 1, 1, {}, &held), 0);
+  drm_amdgpu_cs_chunk_ib ib = {};
+  ib.ip_type = AMDGPU_HW_IP_COMPUTE;
+  ib.va_start = va;
+  ib.ib_bytes = sizeof commands;
+  drm_amdgpu_cs_chunk chunk = Gpu::chunk(AMDGPU_CHUNK_ID_IB, &ib, 1);
+  ASSERT_EQ(amdgpu_cs_submit_raw2(gpu_.device(), gpu_.context(), 0, 1, &chunk, &sequence), 0);
+  ASSERT_EQ(amdgpu_bo_cpu_unmap(bo), 0);
+  ASSERT_EQ(amdgpu_bo_va_op(bo, 0, 4096, va, 0, AMDGPU_VA_OP_UNMAP), 0);
+  EXPECT_EQ(amdgpu_bo_va_op(bo, 0, 4096, va, 0, AMDGPU_VA_OP_UNMAP), -ENOENT) << "it is gone for user space";
+  ASSERT_EQ(amdgpu_bo_free(bo), 0);
+  gpu_.release();
+  EXPECT_TRUE(gpu_.finished(sequence, soon_ms));
+  EXPECT_EQ(gpu_.data()[7], 99u);
+}
+
 TEST_F(SubmitTest, freeing_a_context_cancels_what_it_has_pending) {
   amdgpu_context_handle context = nullptr;
   ASSERT_EQ(amdgpu_cs_ctx_create(gpu_.device(), &context), 0);
