@@ -9,6 +9,7 @@
 #include <chrono>
 #include <map>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 #include <sched.h>
@@ -93,9 +94,17 @@ void Gpu::Implementation::serve() {
   auto last_progress = Clock::now();
   auto poll = std::chrono::microseconds(min_poll);
   bool armed = false;
+  std::uint32_t last_seen = wake->value();
   ShaderArray::Helper helper;
   for (;;) {
     const std::uint32_t seen = wake->value();
+    // A fault may have taken the guards down, and the store that faulted may come later than the look at its
+    // doorbell that follows: wherever the word changed, they are armed anew before anyone sleeps.
+    if (std::exchange(last_seen, seen) != seen) {
+      armed = false;
+      last_progress = Clock::now();
+      poll = min_poll;
+    }
     bool all_watched = false;
     {
       std::lock_guard lock(mutex);
@@ -133,10 +142,11 @@ void Gpu::Implementation::serve() {
       relax();
       continue;
     }
-    if (!armed && all_watched) {
-      // A store before the arming is seen by the pass that follows; one after it faults and wakes.
+    if (armed_at != seen && all_watched) {
+      // A store before the arming is seen by the pass that follows; one after it faults, which disarms and
+      // wakes.
       arm_guards(wake->word());
-      armed = true;
+      armed_at = seen;
       continue;
     }
     std::optional<std::chrono::microseconds> timeout;
@@ -146,11 +156,6 @@ void Gpu::Implementation::serve() {
       timeout = unwatched_poll;
     wake->wait(seen, timeout);
     poll = std::min<std::chrono::microseconds>(poll * 2, max_poll);
-    if (wake->value() != seen) {
-      armed = false;
-      last_progress = Clock::now();
-      poll = min_poll;
-    }
   }
 }
 
