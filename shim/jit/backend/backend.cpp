@@ -88,6 +88,13 @@ std::unique_ptr<llvm::TargetMachine> machine(const Target& target) {
       triple, target.gfx, features, options, llvm::Reloc::PIC_, std::nullopt, level, true));
 }
 
+// LLVM prints a warning of its own for a name that it does not know: ask before.
+bool is_processor(const std::string& gfx) {
+  const std::unique_ptr<llvm::MCSubtargetInfo> any(amdgpu() ? amdgpu()->createMCSubtargetInfo(triple, "", "")
+                                                            : nullptr);
+  return any && any->isCPUStringValid(gfx);
+}
+
 void optimize(llvm::Module& module, llvm::TargetMachine& machine, unsigned level) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -162,8 +169,9 @@ std::uint32_t thread_limit(const ptx::Function& entry) {
 CUresult compile(const ptx::Module& tree, std::uint32_t index, const Target& target, Kernel& kernel,
                  std::string& errors) {
   const auto version = gfx_version(target.gfx);
-  const std::unique_ptr<llvm::TargetMachine> to = amdgpu() && version ? machine(target) : nullptr;
-  if (!to || !to->getMCSubtargetInfo()->isCPUStringValid(target.gfx)) {
+  const std::unique_ptr<llvm::TargetMachine> to =
+      version && is_processor(target.gfx) ? machine(target) : nullptr;
+  if (!to) {
     errors += fmt::format("no code for processor `{}`\n", target.gfx);
     return CUDA_ERROR_NO_BINARY_FOR_GPU;
   }

@@ -214,6 +214,8 @@ Value* Emitter::read_bits(const Operand& operand, Type wanted) {
   case Operand::Kind::reg:
     if (!operand.selector.empty())
       fail(fmt::format("unknown selector `.{}`", operand.selector));
+    if (operand.minus && instruction_->opcode != "vmad")
+      fail(fmt::format("`-{}`", operand.text));
     value = read_register(operand.index);
     break;
   case Operand::Kind::special:
@@ -256,6 +258,8 @@ Value* Emitter::read_predicate(const Operand& operand) {
 void Emitter::write(const Operand& operand, Value* value, Type type) {
   if (is_sink(operand))
     return;
+  if (operand.kind == Operand::Kind::special)
+    fail(fmt::format("unknown register `{}`", operand.text));
   if (operand.kind != Operand::Kind::reg || !operand.selector.empty())
     fail("the destination is not a register");
   llvm::Type* bits = integer_type(type);

@@ -143,6 +143,7 @@ void add_atomic(LoweringTable& table);
 void add_warp(LoweringTable& table);
 void add_barrier(LoweringTable& table);
 void add_control(LoweringTable& table);
+void add_video(LoweringTable& table);
 // The whole table.
 const LoweringTable& lowering_table();
 

@@ -47,6 +47,7 @@ struct Operand {
   Kind kind = Kind::sink;
   Kind base = Kind::sink; // of an address: reg, variable, local, or integer for an absolute one
   bool negated = false;   // !p
+  bool minus = false;     // -a, of a video instruction's operand
   std::uint8_t real_bits = 0;
   std::uint32_t index = no_index;
   std::int64_t integer = 0;

@@ -252,7 +252,7 @@ Operand FunctionParser::operand(bool parentheses_are_lists) {
     return result;
   }
   if (tokens_.at("-") && tokens_.peek(1).kind == Token::Kind::identifier && tokens_.peek(1).text != "WARP_SZ")
-    tokens_.unexpected("an operand");
+    return minus();
   if (!tokens_.at_identifier() || tokens_.peek().text == "WARP_SZ")
     return constant(tokens_.constant());
   Operand result = identifier();
@@ -263,6 +263,15 @@ Operand FunctionParser::operand(bool parentheses_are_lists) {
   both.elements.push_back(std::move(result));
   both.elements.push_back(identifier());
   return both;
+}
+
+Operand FunctionParser::minus() {
+  tokens_.take();
+  Operand result = identifier();
+  if (result.kind != Operand::Kind::reg)
+    throw Error{tokens_.line(), fmt::format("`-{}`: not a register", result.text)};
+  result.minus = true;
+  return result;
 }
 
 Operand FunctionParser::identifier() {

@@ -44,6 +44,7 @@ private:
 
   Operand operand(bool parentheses_are_lists);
   Operand identifier();
+  Operand minus();
   Operand resolve(std::string_view name, std::uint32_t scope) const;
   Operand component(std::string_view name, std::string_view selector) const;
   Operand bracketed();

@@ -74,7 +74,7 @@ std::optional<Constant> parse_number(std::string_view text) {
     value = parse_whole<std::uint64_t>(text, text.size() > 1 && text[0] == '0' ? 8 : 10);
   if (value)
     return integer_constant(static_cast<std::int64_t>(*value), is_unsigned || (*value >> 63));
-  if (hexadecimal || is_unsigned)
+  if (hexadecimal || is_unsigned || text.find_first_not_of("0123456789") == std::string_view::npos)
     return std::nullopt;
   const std::string copy(text);
   char* end = nullptr;
