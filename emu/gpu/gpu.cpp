@@ -12,7 +12,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <sched.h>
 
 namespace emu::gpu {
 
@@ -28,10 +27,10 @@ constexpr auto max_poll = 200us;        // ...up to this
 constexpr auto unwatched_poll = 1ms;    // idle queues whose doorbells no one has made known
 constexpr std::uint32_t ib_flag_ce = 1; // AMDGPU_IB_FLAG_CE
 
+// No sched_yield(): on a busy machine it gives milliseconds away, and the spin is bounded as it is.
 void relax() {
   for (int i = 0; i < 32; ++i)
     __builtin_ia32_pause();
-  sched_yield();
 }
 
 } // namespace
@@ -142,11 +141,10 @@ void Gpu::Implementation::serve() {
       relax();
       continue;
     }
-    if (armed_at != seen && all_watched) {
-      // A store before the arming is seen by the pass that follows; one after it faults, which disarms and
-      // wakes.
+    if (!armed && all_watched) {
+      // A store before the arming is seen by the pass that follows; one after it faults and wakes.
       arm_guards(wake->word());
-      armed_at = seen;
+      armed = true;
       continue;
     }
     std::optional<std::chrono::microseconds> timeout;
