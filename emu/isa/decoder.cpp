@@ -204,6 +204,8 @@ private:
   bool any_source(Operand& to, unsigned encoding, Type type) {
     if (encoding >= encoding_vgpr0)
       return vector(to, encoding - encoding_vgpr0, type);
+    if (type != Type::mask && registers_of(type) > 2)
+      return false; // wide operands of vector operations are VGPRs
     if (encoding < scalar_count) {
       to = scalar(encoding, type);
       return is_valid_scalar(encoding, type);
@@ -292,14 +294,16 @@ private:
       return dpp8(word(1), encoding == encoding_dpp8_fi);
     default:
       return source(0, encoding, row_->src0) &&
-             (!(row_->flags & row_src0_vgpr_only) || out_.src[0].is_vector());
+             (!(row_->flags & row_src0_vgpr_only) || out_.src[0].is_vector() || refused_);
     }
   }
 
   bool vop1(std::uint32_t w) {
     const unsigned vdst = bits(w, 24, 17);
+    if (row_->flags & row_scalar_dst && vdst >= scalar_count)
+      return false;
     if (row_->flags & row_scalar_dst)
-      out_.dst = scalar(vdst & 127, row_->dst);
+      out_.dst = scalar(vdst, row_->dst);
     else if (!vector(out_.dst, vdst, row_->dst))
       return false;
     return first_source(bits(w, 8, 0), false);
@@ -434,7 +438,10 @@ private:
 
   bool vop3_sources(std::uint32_t w1) {
     const Type third = row_->flags & row_vcc_in ? Type::mask : row_->src2;
-    return source(0, bits(w1, 8, 0), row_->src0) && source(1, bits(w1, 17, 9), row_->src1) &&
+    const unsigned first = bits(w1, 8, 0);
+    if (row_->flags & row_src0_vgpr_only && first < encoding_vgpr0 && first != special_lds_direct)
+      return false;
+    return source(0, first, row_->src0) && source(1, bits(w1, 17, 9), row_->src1) &&
            source(2, bits(w1, 26, 18), third);
   }
 

@@ -40,6 +40,9 @@ template <unsigned size>
       std::memcpy(to, host, size);
       return true;
     }
+  } else if (from.kind == Location::Kind::lds && from.limit >= size) {
+    std::memcpy(to, &wave.group->lds[from.address], size);
+    return true;
   }
   return read_pieces(wave, from, to, size);
 }
@@ -52,6 +55,9 @@ template <unsigned size>
       std::memcpy(host, from, size);
       return true;
     }
+  } else if (to.kind == Location::Kind::lds && to.limit >= size) {
+    std::memcpy(&wave.group->lds[to.address], from, size);
+    return true;
   }
   return write_pieces(wave, to, from, size);
 }

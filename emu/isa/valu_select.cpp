@@ -6,8 +6,6 @@
 
 namespace emu::isa {
 
-#ifdef EMU_ISA_HAS_VALU
-
 namespace {
 
 using TablesFunction = const ValuTables& (*)();
@@ -46,14 +44,5 @@ const ValuTables& valu_tables() {
   static const ValuTables& chosen = choose();
   return chosen;
 }
-
-#else
-
-const ValuTables& valu_tables() {
-  static const ValuTables none{};
-  return none;
-}
-
-#endif
 
 } // namespace emu::isa

@@ -27,37 +27,42 @@ namespace emu::isa {
 
 // What all workgroups of a dispatch have in common. Register values are as COMPUTE_* registers hold them.
 struct DispatchState {
-  std::uint64_t code = 0;      // GPU address of the first instruction (COMPUTE_PGM_LO/HI << 8)
-  std::uint32_t pgm_rsrc1 = 0; // COMPUTE_PGM_RSRC1
-  std::uint32_t pgm_rsrc2 = 0; // COMPUTE_PGM_RSRC2; USER_SGPR, *_EN, LDS_SIZE and TIDIG_COMP_CNT rule
-  std::uint32_t pgm_rsrc3 = 0; // COMPUTE_PGM_RSRC3
-  std::array<std::uint32_t, 32> user_data{}; // COMPUTE_USER_DATA_n
-  bool wave32 = true;                        // COMPUTE_DISPATCH_INITIATOR.CS_W32_EN
-  std::array<std::uint32_t, 3>
-      group_size{};                    // threads of a full workgroup (COMPUTE_NUM_THREAD_*.NUM_THREAD_FULL)
-  std::uint32_t scratch_wave_size = 0; // bytes of scratch a wave has (COMPUTE_TMPRING_SIZE.WAVESIZE in bytes)
-  std::uint64_t shared_aperture = 1ull << 48; // first address of the flat LDS aperture, 4 GiB (SH_MEM_BASES)
-  std::uint64_t private_aperture = 2ull
-                                   << 48; // first address of the flat scratch aperture, 4 GiB (SH_MEM_BASES)
+  // GPU address of the first instruction (COMPUTE_PGM_LO/HI << 8).
+  std::uint64_t code = 0;
+  // COMPUTE_PGM_RSRC1..3; of RSRC2, USER_SGPR, the *_EN bits, LDS_SIZE and TIDIG_COMP_CNT rule the start.
+  std::uint32_t pgm_rsrc1 = 0;
+  std::uint32_t pgm_rsrc2 = 0;
+  std::uint32_t pgm_rsrc3 = 0;
+  // COMPUTE_USER_DATA_n
+  std::array<std::uint32_t, 32> user_data{};
+  // COMPUTE_DISPATCH_INITIATOR.CS_W32_EN
+  bool wave32 = true;
+  // Threads of a full workgroup (COMPUTE_NUM_THREAD_*.NUM_THREAD_FULL).
+  std::array<std::uint32_t, 3> group_size{};
+  // Bytes of scratch that a wave has (COMPUTE_TMPRING_SIZE.WAVESIZE, in bytes).
+  std::uint32_t scratch_wave_size = 0;
+  // First addresses of the flat apertures for LDS and scratch, 4 GiB each (SH_MEM_BASES).
+  std::uint64_t shared_aperture = 1ull << 48;
+  std::uint64_t private_aperture = 2ull << 48;
 };
 
 // What one workgroup of a dispatch has of its own.
 struct WorkgroupPosition {
-  std::array<std::uint32_t, 3> id{}; // workgroup id, as the TGID SGPRs show it
-  std::array<std::uint32_t, 3>
-      size{}; // threads of this workgroup: group_size, or less at the grid's far edges
-  std::uint64_t scratch_offset =
-      0; // SCRATCH_EN SGPR of the first wave; each further wave adds scratch_wave_size
+  // Workgroup id, as the TGID SGPRs show it.
+  std::array<std::uint32_t, 3> id{};
+  // Threads of this workgroup: group_size, or less at the grid's far edges.
+  std::array<std::uint32_t, 3> size{};
+  // SCRATCH_EN SGPR of the first wave; each further wave adds scratch_wave_size.
+  std::uint64_t scratch_offset = 0;
 };
 
 enum class FaultKind : std::uint8_t {
   none,
   page_fault,          // a memory access outside of the page tables or against a page's permissions
   illegal_instruction, // not an instruction, or one that this device refuses in a compute wave
-  memory_violation,    // LDS out of an aperture, misaligned atomic, flat access to the hole between the
-                       // apertures
+  memory_violation,    // a misaligned atomic
   trap,                // s_trap without a trap handler
-  aborted,             // request_stop() was seen
+  aborted,             // the stop flag was seen
 };
 
 // Why a workgroup ended early. `pc` is the address of the instruction at fault, `wave` the wave in its
