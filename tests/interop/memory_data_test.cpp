@@ -34,7 +34,8 @@ TEST_P(EveryKind, what_cuda_writes_vulkan_reads) {
   std::vector<std::uint32_t> pattern(words);
   for (std::size_t i = 0; i < words; ++i)
     pattern[i] = static_cast<std::uint32_t>(i * 2654435761u);
-  CU(cuMemcpyHtoD(address, pattern.data(), size));
+  CU(cuMemcpyHtoD(address, pattern.data(), size)); // returns when the source may be reused
+  CU(cuCtxSynchronize());
   std::vector<std::uint32_t> seen = read_through_vulkan(buffer);
   for (std::size_t i = 0; i < words; ++i)
     ASSERT_EQ(seen[i], pattern[i]) << "word " << i;
