@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <thread>
@@ -188,6 +189,48 @@ TEST(VulkanSharing, memory_and_binary_semaphore_between_two_devices) {
     ASSERT_EQ(result.words()[i], 2000 + i);
   vkDestroySemaphore(producer.get(), signal, nullptr);
   vkDestroySemaphore(consumer.get(), wait, nullptr);
+}
+
+std::size_t entries_of(const char* directory) {
+  std::size_t entries = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(directory))
+    ++entries;
+  return entries;
+}
+
+TEST(VulkanSharing, sharing_over_and_over_leaks_no_descriptor_and_no_thread) {
+  Device producer, consumer;
+  std::size_t descriptors = 0, threads = 0;
+  for (int round = 0; round < 150; ++round) {
+    Buffer exported(producer, bytes, Buffer::Memory::exported);
+    Buffer imported(consumer, bytes, Buffer::Memory::imported, producer.export_memory(exported.memory()));
+    const VkSemaphoreType type = round % 2 ? VK_SEMAPHORE_TYPE_TIMELINE : VK_SEMAPHORE_TYPE_BINARY;
+    const VkSemaphore signal = producer.semaphore(type, 0, true), wait = consumer.semaphore(type);
+    consumer.import_semaphore(wait, producer.export_semaphore(signal));
+    VkCommandBuffer fill = producer.begin();
+    vkCmdFillBuffer(fill, exported.get(), 0, VK_WHOLE_SIZE, 1);
+    producer.end(fill);
+    Submission first, second;
+    first.commands = fill;
+    first.signal = signal;
+    first.signal_value = 1;
+    submit(producer, first);
+    second.wait = wait;
+    second.wait_value = 1;
+    second.fence = consumer.fence();
+    submit(consumer, second);
+    wait_for(consumer, second.fence);
+    VK_CHECK(vkDeviceWaitIdle(producer.get()));
+    vkDestroySemaphore(producer.get(), signal, nullptr);
+    vkDestroySemaphore(consumer.get(), wait, nullptr);
+    vkFreeCommandBuffers(producer.get(), producer.pool(), 1, &fill);
+    if (round == 20) {
+      descriptors = entries_of("/proc/self/fd");
+      threads = entries_of("/proc/self/task");
+    }
+  }
+  EXPECT_LE(entries_of("/proc/self/fd"), descriptors + 2);
+  EXPECT_LE(entries_of("/proc/self/task"), threads + 1);
 }
 
 // Two processes. The child is this executable again, with the socket's number as its argument.
