@@ -114,7 +114,7 @@ Result<Function*> Module::function(std::string_view name) {
   const std::vector<jit::Entry>& entries = code_->info().entries;
   auto entry =
       std::find_if(entries.begin(), entries.end(), [&](const jit::Entry& e) { return e.name == name; });
-  if (entry == entries.end() || !entry->visible)
+  if (entry == entries.end()) // entries that are not .visible are found, too: nvcc writes static kernels so
     return util::fail(CUDA_ERROR_NOT_FOUND, "module: no kernel {}", name);
   auto index = static_cast<std::size_t>(entry - entries.begin());
   std::lock_guard lock(mutex_);
@@ -131,7 +131,7 @@ Result<Function*> Module::function(std::string_view name) {
 Result<Module::Global> Module::global(std::string_view name) const {
   const std::vector<jit::Variable>& variables = code_->info().variables;
   for (std::size_t i = 0; i < variables.size(); ++i)
-    if (variables[i].name == name && variables[i].visible)
+    if (variables[i].name == name) // static variables are found, too
       return Global{addresses_[i], variables[i].size};
   return util::fail(CUDA_ERROR_NOT_FOUND, "module: no variable {}", name);
 }
