@@ -18,7 +18,8 @@ Externals& Context::externals() {
   return *externals_;
 }
 
-Externals::Externals(Context& context) : relay_(context.device().opened()) {}
+Externals::Externals(Context& context)
+    : relay_(context.device().opened(), context.device().opened().syncobj_features()) {}
 
 ExternalMemory* Externals::add(std::unique_ptr<ExternalMemory> memory) {
   std::lock_guard lock(mutex_);

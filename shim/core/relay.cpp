@@ -3,31 +3,17 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include <kfd/fork.hpp>
 
+#include "relay_thread.hpp"
+#include "sliced_waits.hpp"
+
 namespace shim::core {
 
 namespace {
-
-// The application's signal handlers run on its own threads.
-template <class Function>
-std::thread start_thread(const char* name, Function function) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  for (int synchronous : {SIGSEGV, SIGBUS, SIGFPE, SIGILL})
-    sigdelset(&all, synchronous);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  std::thread thread(std::move(function));
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_setname_np(thread.native_handle(), name);
-  return thread;
-}
 
 void perform(const SemaphoreSignal& signal) {
   kfd::Syncobj& syncobj = signal.semaphore->syncobj;
@@ -40,11 +26,14 @@ void perform(const SemaphoreSignal& signal) {
 
 } // namespace
 
+Relay::Relay(kfd::Device& gpu, kfd::SyncobjFeatures features) : gpu_(gpu), features_(features) {}
+
 Relay::~Relay() {
   if (kfd::in_forked_child()) {
     for (std::thread* thread : {&out_thread_, &in_thread_})
       if (thread->joinable())
         thread->detach();
+    static_cast<void>(sliced_.release()); // its thread is not ours to join
     return;
   }
   stopping_ = true;
@@ -72,7 +61,7 @@ Result<const kfd::Signal*> Relay::waker() {
     if (!signal)
       return signal.error();
     waker_ = *std::move(signal);
-    out_thread_ = start_thread("cuda-signals", [this] { run_out(); });
+    out_thread_ = start_relay_thread("cuda-signals", [this] { run_out(); });
   }
   return &waker_;
 }
@@ -169,7 +158,7 @@ Result<void> Relay::start_in_locked() {
   if (!epoll_.valid() || !stop_in_.valid() ||
       epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_in_.get(), &event) != 0)
     return util::fail_errno("epoll for semaphores", errno);
-  in_thread_ = start_thread("cuda-waits", [this] { run_in(); });
+  in_thread_ = start_relay_thread("cuda-waits", [this] { run_in(); });
   return {};
 }
 
@@ -197,6 +186,12 @@ Result<Relay::Incoming*> Relay::free_slot_locked() {
 Result<void> Relay::complete_when(MarkerRef marker, const kfd::Syncobj& syncobj, std::uint64_t point,
                                   std::shared_ptr<void> keep) {
   std::lock_guard lock(in_mutex_);
+  if (!features_.eventfd) {
+    if (!sliced_)
+      sliced_ = std::make_unique<SlicedWaits>();
+    sliced_->add(std::move(marker), syncobj, point, std::move(keep));
+    return {};
+  }
   if (Result<void> started = start_in_locked(); !started)
     return started;
   Result<Incoming*> slot = free_slot_locked();
@@ -247,6 +242,8 @@ void Relay::release_armed() {
   for (Incoming& slot : slots_)
     if (MarkerRef marker = std::move(slot.marker))
       static_cast<void>(marker->complete());
+  if (sliced_)
+    sliced_->release_all();
 }
 
 } // namespace shim::core

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <immintrin.h>
 #include <sys/mman.h>
 
 #include <fmt/format.h>
@@ -195,7 +196,7 @@ void Device::flush_hdp() {
     state_->hdp_flush =
         reinterpret_cast<volatile std::uint32_t*>(state_->mmio.cpu_as<std::byte>() + hdp_mem_flush_offset);
   });
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  _mm_sfence(); // stores to VRAM are combined: out with them first
   if (state_->hdp_flush)
     *state_->hdp_flush = 1;
 }

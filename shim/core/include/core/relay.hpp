@@ -23,6 +23,8 @@
 
 namespace shim::core {
 
+class SlicedWaits;
+
 // One syncobj to signal: `value` for timelines.
 struct SemaphoreSignal {
   std::shared_ptr<SharedSemaphore> semaphore;
@@ -32,7 +34,8 @@ struct SemaphoreSignal {
 // Thread-safe.
 class Relay {
 public:
-  explicit Relay(kfd::Device& gpu) : gpu_(gpu) {}
+  // `features`: of the device; without eventfds, waits go a slower way.
+  Relay(kfd::Device& gpu, kfd::SyncobjFeatures features);
   // Signals what is pending and completes what is armed, ready or not.
   ~Relay();
 
@@ -78,6 +81,7 @@ private:
   void fired(Incoming& slot);
 
   kfd::Device& gpu_;
+  const kfd::SyncobjFeatures features_;
 
   std::mutex out_mutex_;
   std::list<Outgoing> outgoing_; // oldest first
@@ -92,6 +96,7 @@ private:
   std::list<Incoming> slots_;
   std::vector<Incoming*> free_slots_; // not registered with any syncobj
   std::thread in_thread_;
+  std::unique_ptr<SlicedWaits> sliced_;
 };
 
 } // namespace shim::core
