@@ -5,6 +5,10 @@
 #include <bit>
 #include <cstdint>
 
+#if defined(__AVX2__) || defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #include "wave.hpp"
 
 namespace emu::isa {
@@ -47,18 +51,53 @@ template <class F>
   }
 }
 
+// Words of a row that the host handles at once, under a mask of as many bits: `merge` writes those of `from`
+// that are chosen, `store_chosen` all ones or zero.
+#if defined(__AVX512F__)
+inline constexpr unsigned lanes_at_once = 16;
+[[gnu::always_inline]] inline void merge(std::uint32_t* to, const std::uint32_t* from, std::uint64_t mask) {
+  _mm512_mask_storeu_epi32(to, static_cast<__mmask16>(mask), _mm512_loadu_si512(from));
+}
+[[gnu::always_inline]] inline void store_chosen(std::uint32_t* to, std::uint64_t mask) {
+  _mm512_storeu_si512(to, _mm512_maskz_set1_epi32(static_cast<__mmask16>(mask), -1));
+}
+#elif defined(__AVX2__)
+inline constexpr unsigned lanes_at_once = 8;
+[[gnu::always_inline]] inline __m256i chosen_words(std::uint64_t mask) {
+  const __m256i bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(static_cast<int>(mask)), bits), bits);
+}
+[[gnu::always_inline]] inline void merge(std::uint32_t* to, const std::uint32_t* from, std::uint64_t mask) {
+  auto* target = reinterpret_cast<__m256i*>(to);
+  const __m256i value = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  _mm256_storeu_si256(target, _mm256_blendv_epi8(_mm256_loadu_si256(target), value, chosen_words(mask)));
+}
+[[gnu::always_inline]] inline void store_chosen(std::uint32_t* to, std::uint64_t mask) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), chosen_words(mask));
+}
+#else
+inline constexpr unsigned lanes_at_once = 32;
+[[gnu::always_inline]] inline void merge(std::uint32_t* to, const std::uint32_t* from, std::uint64_t mask) {
+  const auto bits = static_cast<std::uint32_t>(mask);
+#pragma GCC ivdep
+  for (unsigned i = 0; i < lanes_at_once; ++i) {
+    const std::uint32_t take = (bits & (1u << i)) ? ~0u : 0u;
+    to[i] = (from[i] & take) | (to[i] & ~take);
+  }
+}
+[[gnu::always_inline]] inline void store_chosen(std::uint32_t* to, std::uint64_t mask) {
+  const auto bits = static_cast<std::uint32_t>(mask);
+#pragma GCC ivdep
+  for (unsigned i = 0; i < lanes_at_once; ++i)
+    to[i] = (bits & (1u << i)) ? ~0u : 0u;
+}
+#endif
+
 // Copies `from` into a VGPR row where `mask` has a lane's bit.
 [[gnu::always_inline]] inline void store_row(Wave& wave, unsigned vgpr, const std::uint32_t* from,
                                              std::uint64_t mask) {
-  std::uint32_t* to = wave.vgpr[vgpr];
-  for (unsigned half = 0; half < wave.lanes; half += 32) {
-    const auto bits = static_cast<std::uint32_t>(mask >> half);
-#pragma GCC ivdep
-    for (unsigned i = 0; i < 32; ++i) {
-      const std::uint32_t take = (bits & (1u << i)) ? ~0u : 0u;
-      to[half + i] = (from[half + i] & take) | (to[half + i] & ~take);
-    }
-  }
+  for (unsigned i = 0; i < wave.lanes; i += lanes_at_once)
+    merge(wave.vgpr[vgpr] + i, from + i, mask >> i);
 }
 
 // dst = f(i) under EXEC, for a 32-bit vector destination. Straight into the register where EXEC is full; a

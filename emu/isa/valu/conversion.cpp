@@ -108,7 +108,7 @@ void v_cvt_f32_f64(Wave& wave, const Instruction& in) {
 void v_cvt_f16_f32(Wave& wave, const Instruction& in) {
   Row b0;
   const u32* a = f32_source(wave, in, 0, b0);
-  write_f16(wave, in, [&](unsigned i) { return static_cast<double>(as_float(a[i])); });
+  write_f16(wave, in, [&](unsigned i) { return as_float(a[i]); });
 }
 
 void v_cvt_f32_f16(Wave& wave, const Instruction& in) {
@@ -121,7 +121,7 @@ template <class Integer>
 void int_to_f16(Wave& wave, const Instruction& in) {
   Row b0;
   const u32* a = source_row(wave, in.src[0], b0);
-  write_f16(wave, in, [&](unsigned i) { return static_cast<double>(static_cast<Integer>(a[i])); });
+  write_f16(wave, in, [&](unsigned i) { return static_cast<float>(static_cast<Integer>(a[i])); });
 }
 
 template <class Integer>
@@ -185,10 +185,9 @@ void v_cvt_pkrtz_f16_f32(Wave& wave, const Instruction& in) {
   const u32* a = f32_source(wave, in, 0, b0);
   const u32* b = f32_source(wave, in, 1, b1);
   constexpr unsigned to_zero = 3;
-  const auto half = [&](u32 bits) {
-    return finished_f16(wave, in, static_cast<double>(as_float(bits)), to_zero);
-  };
-  write_lanes(wave, in.dst, [&](unsigned i) { return half(a[i]) | half(b[i]) << 16; });
+  const HalfFinish finish(wave, in, to_zero);
+  write_lanes(wave, in.dst,
+              [&](unsigned i) { return finish(as_float(a[i])) | finish(as_float(b[i])) << 16; });
 }
 
 void v_pack_b32_f16(Wave& wave, const Instruction& in) {

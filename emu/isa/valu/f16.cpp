@@ -1,4 +1,4 @@
-// f16 arithmetic: exact, or with enough bits to spare, in f64; rounded once.
+// f16 arithmetic: in f32, with enough bits to spare, then rounded once.
 #include "valu.hpp"
 
 namespace emu::isa {
@@ -16,14 +16,16 @@ template <class Op>
 void binary(Wave& wave, const Instruction& in) {
   Row b0, b1;
   const Half a = f16_source(wave, in, 0, b0), b = f16_source(wave, in, 1, b1);
-  write_f16(wave, in, [&](unsigned i) { return Op::run(a[i], b[i]); });
+  const HalfFinish finish(wave, in);
+  write_half(wave, in, [&](unsigned i) { return finish(Op::run(finish, a[i], b[i])); });
 }
 
 void fma(Wave& wave, const Instruction& in) {
   Row b0, b1, b2;
   const Half a = f16_source(wave, in, 0, b0), b = f16_source(wave, in, 1, b1),
              c = f16_source(wave, in, 2, b2);
-  write_f16(wave, in, [&](unsigned i) { return half_fma(a[i], b[i], c[i]); });
+  const HalfFinish finish(wave, in);
+  write_half(wave, in, [&](unsigned i) { return finish(finish.fma(a[i], b[i], c[i])); });
 }
 
 // dst = a * b + dst
@@ -34,63 +36,63 @@ void v_fmac_f16(Wave& wave, const Instruction& in) {
 }
 
 struct Add {
-  static double run(double a, double b) { return a + b; }
+  static float run(const HalfFinish& to, float a, float b) { return to.sum(a, b); }
 };
 struct Sub {
-  static double run(double a, double b) { return a - b; }
+  static float run(const HalfFinish& to, float a, float b) { return to.sum(a, -b); }
 };
 struct SubRev {
-  static double run(double a, double b) { return b - a; }
+  static float run(const HalfFinish& to, float a, float b) { return to.sum(b, -a); }
 };
 struct Mul {
-  static double run(double a, double b) { return a * b; }
+  static float run(const HalfFinish&, float a, float b) { return a * b; }
 };
 struct Trunc {
-  static double run(double a) { return __builtin_trunc(a); }
+  static float run(float a) { return __builtin_truncf(a); }
 };
 struct Ceil {
-  static double run(double a) { return __builtin_ceil(a); }
+  static float run(float a) { return __builtin_ceilf(a); }
 };
 struct Floor {
-  static double run(double a) { return __builtin_floor(a); }
+  static float run(float a) { return __builtin_floorf(a); }
 };
 struct Rndne {
-  static double run(double a) { return __builtin_roundeven(a); }
+  static float run(float a) { return __builtin_roundevenf(a); }
 };
 struct Fract {
-  static double run(double a) {
-    const double fraction = a - __builtin_floor(a);
-    constexpr double below_one = 0x1.ffcp-1;
+  static float run(float a) {
+    const float fraction = a - __builtin_floorf(a);
+    constexpr float below_one = 0x1.ffcp-1f;
     return fraction > below_one ? below_one : fraction;
   }
 };
 struct Rcp {
-  static double run(double a) { return 1.0 / a; }
+  static float run(float a) { return 1.0f / a; }
 };
 struct Sqrt {
-  static double run(double a) { return __builtin_sqrt(a); }
+  static float run(float a) { return __builtin_sqrtf(a); }
 };
 struct Rsq {
-  static double run(double a) { return a == 0.0 ? 1.0 / a : 1.0 / __builtin_sqrt(a); }
+  static float run(float a) { return 1.0f / __builtin_sqrtf(a); }
 };
 struct Log {
-  static double run(double a) { return std::log2(a); }
+  static float run(float a) { return std::log2(a); }
 };
 struct Exp {
-  static double run(double a) { return std::exp2(a); }
+  static float run(float a) { return std::exp2(a); }
 };
 
 // Sources are revolutions. Beyond 256 of them the hardware answers as for 0.
-double reduced_angle(double revolutions) {
-  if (std::fabs(revolutions) > 256.0)
+float reduced_angle(float revolutions) {
+  if (std::fabs(revolutions) > 256.0f)
     return revolutions - revolutions; // NaN for infinities
-  return (revolutions - __builtin_roundeven(revolutions)) * 6.283185307179586476925;
+  return (revolutions - __builtin_roundevenf(revolutions)) * 6.283185307179586476925f;
 }
 struct Sin {
-  static double run(double a) { return std::sin(reduced_angle(a)); }
+  static float run(float a) { return std::sin(reduced_angle(a)); }
 };
 struct Cos {
-  static double run(double a) { return std::cos(reduced_angle(a)); }
+  static float run(float a) { return std::cos(reduced_angle(a)); }
 };
 
 using BitsOp = u32 (*)(u32, u32, bool);
@@ -100,8 +102,8 @@ void extremum(Wave& wave, const Instruction& in) {
   Row b0, b1;
   const Half a = f16_source(wave, in, 0, b0), b = f16_source(wave, in, 1, b1);
   const bool is_ieee = ieee(wave);
-  write_half(wave, in,
-             [&](unsigned i) { return finished_f16_bits(wave, in, op(a.bits(i), b.bits(i), is_ieee)); });
+  const HalfFinish finish(wave, in);
+  write_half(wave, in, [&](unsigned i) { return finish.bits(op(a.bits(i), b.bits(i), is_ieee)); });
 }
 
 template <BitsOp op>
@@ -110,8 +112,9 @@ void extremum3(Wave& wave, const Instruction& in) {
   const Half a = f16_source(wave, in, 0, b0), b = f16_source(wave, in, 1, b1),
              c = f16_source(wave, in, 2, b2);
   const bool is_ieee = ieee(wave);
+  const HalfFinish finish(wave, in);
   write_half(wave, in, [&](unsigned i) {
-    return finished_f16_bits(wave, in, op(op(a.bits(i), b.bits(i), is_ieee), c.bits(i), is_ieee));
+    return finish.bits(op(op(a.bits(i), b.bits(i), is_ieee), c.bits(i), is_ieee));
   });
 }
 
@@ -121,12 +124,13 @@ void v_med3_f16(Wave& wave, const Instruction& in) {
   const Half a = f16_source(wave, in, 0, b0), b = f16_source(wave, in, 1, b1),
              c = f16_source(wave, in, 2, b2);
   const bool is_ieee = ieee(wave);
+  const HalfFinish finish(wave, in);
   write_half(wave, in, [&](unsigned i) {
     const u32 x = a.bits(i), y = b.bits(i), z = c.bits(i);
     const u32 least = min_f16(min_f16(x, y, is_ieee), z, is_ieee);
     const u32 middle = max_f16(min_f16(x, y, false), min_f16(max_f16(x, y, false), z, false), false);
     const bool any_nan = is_nan_f16(x) || is_nan_f16(y) || is_nan_f16(z);
-    return finished_f16_bits(wave, in, any_nan ? least : middle);
+    return finish.bits(any_nan ? least : middle);
   });
 }
 
@@ -183,8 +187,9 @@ void v_div_fixup_f16(Wave& wave, const Instruction& in) {
   Row b0, b1, b2;
   const Half quotient = f16_source(wave, in, 0, b0), denominator = f16_source(wave, in, 1, b1),
              numerator = f16_source(wave, in, 2, b2);
+  const HalfFinish finish(wave, in);
   write_half(wave, in, [&](unsigned i) {
-    return finished_f16_bits(wave, in, fixed_up(quotient.bits(i), denominator.bits(i), numerator.bits(i)));
+    return finish.bits(fixed_up(quotient.bits(i), denominator.bits(i), numerator.bits(i)));
   });
 }
 

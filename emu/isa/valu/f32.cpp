@@ -13,6 +13,15 @@ void unary(Wave& wave, const Instruction& in) {
   write_f32(wave, in, [&](unsigned i) { return as_bits(Op::run(as_float(a[i]))); });
 }
 
+// Without a rounding mode: hosts that lack an instruction for it round to whole numbers by adding and
+// subtracting.
+template <class Op>
+void to_whole(Wave& wave, const Instruction& in) {
+  Row b0;
+  const u32* a = f32_source(wave, in, 0, b0);
+  write_f32(wave, in, [&](unsigned i) { return as_bits(Op::run(as_float(a[i]))); });
+}
+
 template <class Op>
 void binary(Wave& wave, const Instruction& in) {
   Row b0, b1;
@@ -244,10 +253,10 @@ constexpr Type f = Type::b32;
 
 constexpr OpcodeRow vop1[] = {
     {0x20, "v_fract_f32", unary<Fract>, f, f},
-    {0x21, "v_trunc_f32", unary<Trunc>, f, f},
-    {0x22, "v_ceil_f32", unary<Ceil>, f, f},
-    {0x23, "v_rndne_f32", unary<Rndne>, f, f},
-    {0x24, "v_floor_f32", unary<Floor>, f, f},
+    {0x21, "v_trunc_f32", to_whole<Trunc>, f, f},
+    {0x22, "v_ceil_f32", to_whole<Ceil>, f, f},
+    {0x23, "v_rndne_f32", to_whole<Rndne>, f, f},
+    {0x24, "v_floor_f32", to_whole<Floor>, f, f},
     {0x25, "v_exp_f32", transcendental<Exp>, f, f},
     {0x27, "v_log_f32", transcendental<Log>, f, f},
     {0x2a, "v_rcp_f32", transcendental<Rcp>, f, f},
@@ -264,7 +273,8 @@ constexpr OpcodeRow vop2[] = {
     {0x03, "v_add_f32", binary<Add>, f, f, f},
     {0x04, "v_sub_f32", binary<Sub>, f, f, f},
     {0x05, "v_subrev_f32", binary<SubRev>, f, f, f},
-    {0x06, "v_fmac_legacy_f32", accumulate<FmaLegacy>, f, f, f, Type::none, row_dst_is_source},
+    {0x06, "v_fmac_legacy_f32", accumulate<FmaLegacy>, f, f, f, Type::none,
+     row_dst_is_source | row_no_sdwa | row_no_dpp},
     {0x07, "v_mul_legacy_f32", binary<MulLegacy>, f, f, f},
     {0x08, "v_mul_f32", binary<Mul>, f, f, f},
     {0x0f, "v_min_f32", extremum<Min>, f, f, f},

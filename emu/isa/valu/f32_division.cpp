@@ -83,20 +83,24 @@ typename T::Bits scaled(typename T::Bits value, typename T::Bits denominator, ty
   return value;
 }
 
-// a * b + c, times 2^scale or 2^-scale as c, the quotient so far, is large or small. Rounded once: that is
-// why it is computed in a wider format.
+using Quad = __float128;
+
+// a * b + c, times 2^scale or 2^-scale as c, the quotient so far, is large or small; its last bit says
+// whether it is inexact, so that it can be rounded to T in any mode. Host rounding must be to nearest here.
 template <class T>
-typename T::Float rescaled_fma(typename T::Float a, typename T::Float b, typename T::Float c) {
-  using Float = typename T::Float;
-  const int direction = exponent_of<T>(std::bit_cast<typename T::Bits>(c)) > T::bias ? T::scale : -T::scale;
+Quad rescaled_fma(typename T::Float a, typename T::Float b, typename T::Float c) {
+  const Quad factor = static_cast<Quad>(
+      std::ldexp(1.0, exponent_of<T>(std::bit_cast<typename T::Bits>(c)) > T::bias ? T::scale : -T::scale));
   if (!std::isfinite(a) || !std::isfinite(b) || !std::isfinite(c))
-    return std::ldexp(std::fma(a, b, c), direction);
-  const __float128 exact =
-      static_cast<__float128>(a) * static_cast<__float128>(b) + static_cast<__float128>(c);
-  __float128 factor = 1;
-  for (int i = 0; i < T::scale; ++i)
-    factor *= direction > 0 ? static_cast<__float128>(2.0) : static_cast<__float128>(0.5);
-  return static_cast<Float>(exact * factor);
+    return static_cast<Quad>(std::fma(a, b, c));
+  const Quad product = static_cast<Quad>(a) * static_cast<Quad>(b), addend = static_cast<Quad>(c);
+  const Quad sum = product + addend;
+  const Quad addend_part = sum - product;
+  const Quad error = (product - (sum - addend_part)) + (addend - addend_part);
+  auto bits = std::bit_cast<unsigned __int128>(sum);
+  if (error != 0 && !(bits & 1))
+    bits = (error > 0) == (sum > 0) ? bits | 1 : bits - 1;
+  return std::bit_cast<Quad>(bits) * factor;
 }
 
 template <class T>
@@ -120,6 +124,9 @@ typename T::Bits fixed_up(typename T::Bits quotient, typename T::Bits denominato
   const int difference = exponent_of<T>(numerator) - exponent_of<T>(denominator);
   if (difference < T::least_quotient)
     return sign;
+  // Between finite numbers a NaN comes from an overflow on the way.
+  if ((quotient & ~sign_bit) > infinity)
+    return sign | infinity;
   return sign | (quotient & ~sign_bit);
 }
 
@@ -157,11 +164,22 @@ void v_div_fmas_f32(Wave& wave, const Instruction& in) {
   const u32* a = f32_source(wave, in, 0, b0);
   const u32* b = f32_source(wave, in, 1, b1);
   const u32* c = f32_source(wave, in, 2, b2);
-  const u64 scaled_lanes = wave.vcc();
+  const u64 scaled_lanes = wave.vcc() & wave.exec();
+  Quad scaled[max_lanes];
+  for_each_bit(scaled_lanes, [&](unsigned i) {
+    scaled[i] = rescaled_fma<Single>(as_float(a[i]), as_float(b[i]), as_float(c[i]));
+  });
   const Rounding rounding(round_f32(wave));
+  if (!scaled_lanes) {
+    write_f32(wave, in, [&](unsigned i) {
+      return as_bits(__builtin_fmaf(as_float(a[i]), as_float(b[i]), as_float(c[i])));
+    });
+    return;
+  }
   write_f32(wave, in, [&](unsigned i) {
-    const float x = as_float(a[i]), y = as_float(b[i]), z = as_float(c[i]);
-    return as_bits(scaled_lanes >> i & 1 ? rescaled_fma<Single>(x, y, z) : __builtin_fmaf(x, y, z));
+    if (scaled_lanes >> i & 1)
+      return as_bits(static_cast<float>(scaled[i]));
+    return as_bits(__builtin_fmaf(as_float(a[i]), as_float(b[i]), as_float(c[i])));
   });
 }
 
@@ -170,11 +188,12 @@ void v_div_fmas_f64(Wave& wave, const Instruction& in) {
   const WideFloat a = f64_source(wave, in, 0, b0);
   const WideFloat b = f64_source(wave, in, 1, b1);
   const WideFloat c = f64_source(wave, in, 2, b2);
-  const u64 scaled_lanes = wave.vcc();
+  const u64 scaled_lanes = wave.vcc() & wave.exec();
+  Quad scaled[max_lanes];
+  for_each_bit(scaled_lanes, [&](unsigned i) { scaled[i] = rescaled_fma<Double>(a[i], b[i], c[i]); });
   const Rounding rounding(round_f64(wave));
   write_f64(wave, in, [&](unsigned i) {
-    return as_bits(scaled_lanes >> i & 1 ? rescaled_fma<Double>(a[i], b[i], c[i])
-                                         : __builtin_fma(a[i], b[i], c[i]));
+    return as_bits(scaled_lanes >> i & 1 ? static_cast<double>(scaled[i]) : __builtin_fma(a[i], b[i], c[i]));
   });
 }
 

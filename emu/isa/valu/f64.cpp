@@ -13,6 +13,15 @@ void unary(Wave& wave, const Instruction& in) {
   write_f64(wave, in, [&](unsigned i) { return as_bits(Op::run(a[i])); });
 }
 
+// Without a rounding mode: hosts that lack an instruction for it round to whole numbers by adding and
+// subtracting.
+template <class Op>
+void to_whole(Wave& wave, const Instruction& in) {
+  WideBuffer b0;
+  const WideFloat a = f64_source(wave, in, 0, b0);
+  write_f64(wave, in, [&](unsigned i) { return as_bits(Op::run(a[i])); });
+}
+
 template <class Op>
 void binary(Wave& wave, const Instruction& in) {
   WideBuffer b0, b1;
@@ -156,10 +165,10 @@ constexpr Type none = Type::none;
 constexpr u32 wide = row_no_sdwa | row_no_dpp;
 
 constexpr OpcodeRow vop1[] = {
-    {0x17, "v_trunc_f64", unary<Trunc>, d, d, none, none, wide},
-    {0x18, "v_ceil_f64", unary<Ceil>, d, d, none, none, wide},
-    {0x19, "v_rndne_f64", unary<Rndne>, d, d, none, none, wide},
-    {0x1a, "v_floor_f64", unary<Floor>, d, d, none, none, wide},
+    {0x17, "v_trunc_f64", to_whole<Trunc>, d, d, none, none, wide},
+    {0x18, "v_ceil_f64", to_whole<Ceil>, d, d, none, none, wide},
+    {0x19, "v_rndne_f64", to_whole<Rndne>, d, d, none, none, wide},
+    {0x1a, "v_floor_f64", to_whole<Floor>, d, d, none, none, wide},
     {0x2f, "v_rcp_f64", unary<Rcp>, d, d, none, none, wide},
     {0x31, "v_rsq_f64", unary<Rsq>, d, d, none, none, wide},
     {0x34, "v_sqrt_f64", unary<Sqrt>, d, d, none, none, wide},

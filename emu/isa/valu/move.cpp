@@ -151,7 +151,7 @@ constexpr OpcodeRow vop1[] = {
     {0x00, "v_nop", v_nop, Type::none, Type::none, Type::none, Type::none, row_no_sdwa | row_no_dpp},
     {0x01, "v_mov_b32", v_mov_b32, b, b},
     {0x02, "v_readfirstlane_b32", v_readfirstlane_b32, b, b, Type::none, Type::none,
-     row_scalar_dst | row_no_sdwa | row_no_dpp},
+     row_scalar_dst | row_src0_vgpr_only | row_no_vop3 | row_no_sdwa | row_no_dpp},
     {0x1b, "v_pipeflush", v_pipeflush, Type::none, Type::none, Type::none, Type::none,
      row_no_sdwa | row_no_dpp},
     {0x41, "v_clrexcp", v_clrexcp, Type::none, Type::none, Type::none, Type::none, row_no_sdwa | row_no_dpp},

@@ -111,19 +111,18 @@ template <class Op>
 void f16_binary(Wave& wave, const Instruction& in) {
   Row b0, b1;
   const Halves a = halves(wave, in, 0, b0), b = halves(wave, in, 1, b1);
-  const auto half = [&](u32 x, u32 y) {
-    return finished_f16(wave, in, Op::run(half_to_double(x), half_to_double(y)));
-  };
+  const HalfFinish finish(wave, in);
+  const auto half = [&](u32 x, u32 y) { return finish(Op::run(finish, half_to_float(x), half_to_float(y))); };
   write_lanes(wave, in.dst, [&](unsigned i) {
     return half(a.low_f16(i), b.low_f16(i)) | half(a.high_f16(i), b.high_f16(i)) << 16;
   });
 }
 
 struct AddF16 {
-  static double run(double a, double b) { return a + b; }
+  static float run(const HalfFinish& to, float a, float b) { return to.sum(a, b); }
 };
 struct MulF16 {
-  static double run(double a, double b) { return a * b; }
+  static float run(const HalfFinish&, float a, float b) { return a * b; }
 };
 
 template <u32 (*op)(u32, u32, bool)>
@@ -131,7 +130,8 @@ void f16_extremum(Wave& wave, const Instruction& in) {
   Row b0, b1;
   const Halves a = halves(wave, in, 0, b0), b = halves(wave, in, 1, b1);
   const bool is_ieee = ieee(wave);
-  const auto half = [&](u32 x, u32 y) { return finished_f16_bits(wave, in, op(x, y, is_ieee)); };
+  const HalfFinish finish(wave, in);
+  const auto half = [&](u32 x, u32 y) { return finish.bits(op(x, y, is_ieee)); };
   write_lanes(wave, in.dst, [&](unsigned i) {
     return half(a.low_f16(i), b.low_f16(i)) | half(a.high_f16(i), b.high_f16(i)) << 16;
   });
@@ -140,8 +140,9 @@ void f16_extremum(Wave& wave, const Instruction& in) {
 void v_pk_fma_f16(Wave& wave, const Instruction& in) {
   Row b0, b1, b2;
   const Halves a = halves(wave, in, 0, b0), b = halves(wave, in, 1, b1), c = halves(wave, in, 2, b2);
+  const HalfFinish finish(wave, in);
   const auto half = [&](u32 x, u32 y, u32 z) {
-    return finished_f16(wave, in, half_fma(half_to_double(x), half_to_double(y), half_to_double(z)));
+    return finish(finish.fma(half_to_float(x), half_to_float(y), half_to_float(z)));
   };
   write_lanes(wave, in.dst, [&](unsigned i) {
     return half(a.low_f16(i), b.low_f16(i), c.low_f16(i)) | half(a.high_f16(i), b.high_f16(i), c.high_f16(i))
@@ -232,41 +233,29 @@ void v_dot4c_i32_i8(Wave& wave, const Instruction& in) {
 // --- mixed precision: op_sel_hi makes a source binary16, op_sel then names the half; neg_hi is the absolute
 // value
 
-struct Mixed {
-  const u32* row;
-  bool is_half;
-  unsigned shift;
-  u32 keep, flip; // binary32 signs
-  bool flush_half, flush_single;
-
-  float operator[](unsigned i) const {
-    u32 bits = row[i];
-    if (is_half) {
-      const u32 half = bits >> shift & 0xffff;
-      bits = as_bits(half_to_float(flush_half ? flush_f16(half) : half));
-    } else if (flush_single) {
-      bits = flush_f32(bits);
-    }
-    return as_float((bits & keep) ^ flip);
-  }
-};
-
-Mixed mixed(const Wave& wave, const Instruction& in, unsigned slot, Row& buffer) {
-  return {source_row(wave, in.src[slot], buffer),
-          bit_of(in.op_sel_hi, slot),
-          bit_of(in.op_sel, slot) ? 16u : 0u,
-          bit_of(in.abs, slot) ? 0x7fffffffu : ~0u,
-          bit_of(in.neg, slot) ? 0x80000000u : 0u,
-          flushes_in_f64(wave),
-          flushes_in_f32(wave)};
+const u32* mixed(const Wave& wave, const Instruction& in, unsigned slot, Row& buffer) {
+  if (!bit_of(in.op_sel_hi, slot))
+    return f32_source(wave, in, slot, buffer);
+  const u32* row = source_row(wave, in.src[slot], buffer);
+  const unsigned shift = bit_of(in.op_sel, slot) ? 16 : 0;
+  const bool flush = flushes_in_f64(wave);
+  for_each_lane(wave, [&](unsigned i) {
+    const u32 half = row[i] >> shift & 0xffff;
+    buffer.lane[i] = as_bits(half_to_float(flush ? flush_f16(half) : half));
+  });
+  return modified_f32(buffer.lane, bit_of(in.abs, slot), bit_of(in.neg, slot), false, wave.lanes, buffer);
 }
 
 // The multiply-add itself is binary32, also where the result is then narrowed.
 void fma_mix(Wave& wave, const Instruction& in, Row& result) {
   Row b0, b1, b2;
-  const Mixed a = mixed(wave, in, 0, b0), b = mixed(wave, in, 1, b1), c = mixed(wave, in, 2, b2);
+  const u32* a = mixed(wave, in, 0, b0);
+  const u32* b = mixed(wave, in, 1, b1);
+  const u32* c = mixed(wave, in, 2, b2);
   const Rounding rounding(round_f32(wave));
-  for_each_lane(wave, [&](unsigned i) { result.lane[i] = as_bits(__builtin_fmaf(a[i], b[i], c[i])); });
+  for_each_lane(wave, [&](unsigned i) {
+    result.lane[i] = as_bits(__builtin_fmaf(as_float(a[i]), as_float(b[i]), as_float(c[i])));
+  });
   finish_f32(wave, in, result, flushes_out_f32(wave));
 }
 
@@ -281,8 +270,9 @@ void fma_mix_half(Wave& wave, const Instruction& in) {
   Row result;
   fma_mix(wave, in, result);
   const u32* old = wave.vgpr[in.dst.index];
+  const HalfFinish finish(wave, in);
   for_each_lane(wave, [&](unsigned i) {
-    const u32 half = finished_f16(wave, in, static_cast<double>(as_float(result.lane[i])));
+    const u32 half = finish(as_float(result.lane[i]));
     result.lane[i] = (old[i] & ~(0xffffu << shift)) | half << shift;
   });
   store_row(wave, in.dst.index, result.lane, wave.exec());

@@ -1,7 +1,9 @@
-// What the vector ALU's semantics are written with: operands as rows of lanes, modifiers, float modes, results.
+// What the vector ALU's semantics are written with: operands as rows of lanes, modifiers, float modes,
+// results.
 //
-// Every source of this directory is compiled once per host instruction set, EMU_ISA_TARGET naming the namespace. All
-// that is defined here has internal linkage, so that the linker cannot mix code for different hosts.
+// Every source of this directory is compiled once per host instruction set, EMU_ISA_TARGET naming the
+// namespace. All that is defined here has internal linkage, so that the linker cannot mix code for different
+// hosts.
 #pragma once
 
 #include <bit>
@@ -67,12 +69,22 @@ using i16 = std::int16_t;
 using i32 = std::int32_t;
 using i64 = std::int64_t;
 
-inline float as_float(u32 bits) { return std::bit_cast<float>(bits); }
-inline u32 as_bits(float value) { return std::bit_cast<u32>(value); }
-inline double as_double(u64 bits) { return std::bit_cast<double>(bits); }
-inline u64 as_bits(double value) { return std::bit_cast<u64>(value); }
+inline float as_float(u32 bits) {
+  return std::bit_cast<float>(bits);
+}
+inline u32 as_bits(float value) {
+  return std::bit_cast<u32>(value);
+}
+inline double as_double(u64 bits) {
+  return std::bit_cast<double>(bits);
+}
+inline u64 as_bits(double value) {
+  return std::bit_cast<u64>(value);
+}
 
-inline bool bit_of(unsigned mask, unsigned index) { return mask >> index & 1; }
+inline bool bit_of(unsigned mask, unsigned index) {
+  return mask >> index & 1;
+}
 
 // --- masks of lanes
 
@@ -99,12 +111,8 @@ inline u64 row_to_mask(const u32* row, unsigned lanes) {
 
 // row[i] is all ones where the bit is set, else zero.
 inline void mask_to_row(u64 mask, u32* row, unsigned lanes) {
-  for (unsigned half = 0; half < lanes; half += 32) {
-    const u32 bits = static_cast<u32>(mask >> half);
-#pragma GCC ivdep
-    for (unsigned i = 0; i < 32; ++i)
-      row[half + i] = (bits & (1u << i)) ? ~0u : 0u;
-  }
+  for (unsigned i = 0; i < lanes; i += lanes_at_once)
+    store_chosen(row + i, mask >> i);
 }
 
 // Evaluates f for all lanes; the mask of lanes of EXEC for which it holds.
@@ -157,7 +165,8 @@ struct WideBuffer {
   return {source_row(wave, from, buffer.low, 0), source_row(wave, from, buffer.high, 1)};
 }
 
-// dst pair = f(i) under EXEC. Through buffers, because a source pair may overlap the destination by one register.
+// dst pair = f(i) under EXEC. Through buffers, because a source pair may overlap the destination by one
+// register.
 template <class F>
 [[gnu::always_inline]] inline void write_wide_lanes(Wave& wave, const Operand& dst, F&& f) {
   WideBuffer result;
@@ -172,14 +181,30 @@ template <class F>
 
 // --- float modes
 
-inline unsigned round_f32(const Wave& wave) { return wave.mode >> mode::round_f32_shift & 3; }
-inline unsigned round_f64(const Wave& wave) { return wave.mode >> mode::round_f16_f64_shift & 3; }
-inline bool flushes_in_f32(const Wave& wave) { return !(wave.mode >> mode::denorm_f32_shift & 1); }
-inline bool flushes_out_f32(const Wave& wave) { return !(wave.mode >> mode::denorm_f32_shift & 2); }
-inline bool flushes_in_f64(const Wave& wave) { return !(wave.mode >> mode::denorm_f16_f64_shift & 1); }
-inline bool flushes_out_f64(const Wave& wave) { return !(wave.mode >> mode::denorm_f16_f64_shift & 2); }
-inline bool ieee(const Wave& wave) { return wave.mode & mode::ieee; }
-inline bool dx10_clamp(const Wave& wave) { return wave.mode & mode::dx10_clamp; }
+inline unsigned round_f32(const Wave& wave) {
+  return wave.mode >> mode::round_f32_shift & 3;
+}
+inline unsigned round_f64(const Wave& wave) {
+  return wave.mode >> mode::round_f16_f64_shift & 3;
+}
+inline bool flushes_in_f32(const Wave& wave) {
+  return !(wave.mode >> mode::denorm_f32_shift & 1);
+}
+inline bool flushes_out_f32(const Wave& wave) {
+  return !(wave.mode >> mode::denorm_f32_shift & 2);
+}
+inline bool flushes_in_f64(const Wave& wave) {
+  return !(wave.mode >> mode::denorm_f16_f64_shift & 1);
+}
+inline bool flushes_out_f64(const Wave& wave) {
+  return !(wave.mode >> mode::denorm_f16_f64_shift & 2);
+}
+inline bool ieee(const Wave& wave) {
+  return wave.mode & mode::ieee;
+}
+inline bool dx10_clamp(const Wave& wave) {
+  return wave.mode & mode::dx10_clamp;
+}
 
 // Host arithmetic in one of the hardware's rounding modes for as long as this lives.
 class Rounding {
@@ -201,19 +226,31 @@ private:
   bool changed_;
 };
 
-inline u32 flush_f32(u32 bits) { return bits & 0x7f800000 ? bits : bits & 0x80000000; }
-inline u64 flush_f64(u64 bits) { return bits & 0x7ff0000000000000 ? bits : bits & 0x8000000000000000; }
+inline u32 flush_f32(u32 bits) {
+  return bits & 0x7f800000 ? bits : bits & 0x80000000;
+}
+inline u64 flush_f64(u64 bits) {
+  return bits & 0x7ff0000000000000 ? bits : bits & 0x8000000000000000;
+}
 
-inline bool is_nan_bits(u32 bits) { return (bits & 0x7fffffff) > 0x7f800000; }
-inline bool is_signaling(u32 bits) { return is_nan_bits(bits) && !(bits & 0x00400000); }
-inline bool is_nan_bits(u64 bits) { return (bits & 0x7fffffffffffffff) > 0x7ff0000000000000; }
-inline bool is_signaling(u64 bits) { return is_nan_bits(bits) && !(bits & 0x0008000000000000); }
+inline bool is_nan_bits(u32 bits) {
+  return (bits & 0x7fffffff) > 0x7f800000;
+}
+inline bool is_signaling(u32 bits) {
+  return is_nan_bits(bits) & !(bits & 0x00400000);
+}
+inline bool is_nan_bits(u64 bits) {
+  return (bits & 0x7fffffffffffffff) > 0x7ff0000000000000;
+}
+inline bool is_signaling(u64 bits) {
+  return is_nan_bits(bits) & !(bits & 0x0008000000000000);
+}
 
 // --- f32 operands and results
 
 // A float source with its modifiers: |x|, -x, denormals flushed where MODE says so.
-[[gnu::noinline]] inline const u32* modified_f32(const u32* row, bool abs, bool neg, bool flush, unsigned lanes,
-                                                 Row& buffer) {
+[[gnu::noinline]] inline const u32* modified_f32(const u32* row, bool abs, bool neg, bool flush,
+                                                 unsigned lanes, Row& buffer) {
   const u32 keep = abs ? 0x7fffffffu : ~0u;
   const u32 flip = neg ? 0x80000000u : 0u;
   const u32 flush_mask = flush ? 0x7f800000u : 0u;
@@ -236,9 +273,13 @@ inline bool is_signaling(u64 bits) { return is_nan_bits(bits) && !(bits & 0x0008
   return modified_f32(row, abs, neg, flush, wave.lanes, buffer);
 }
 
-inline bool applies_omod(const Wave& wave, const Instruction& in) { return in.omod != 0 && !ieee(wave); }
+inline bool applies_omod(const Wave& wave, const Instruction& in) {
+  return in.omod != 0 && !ieee(wave);
+}
 
-inline float omod_factor(unsigned omod) { return omod == 1 ? 2.0f : omod == 2 ? 4.0f : omod == 3 ? 0.5f : 1.0f; }
+inline float omod_factor(unsigned omod) {
+  return omod == 1 ? 2.0f : omod == 2 ? 4.0f : omod == 3 ? 0.5f : 1.0f;
+}
 
 // omod, clamp and output denormals.
 [[gnu::noinline]] inline void finish_f32(const Wave& wave, const Instruction& in, Row& result, bool flush) {
@@ -262,7 +303,8 @@ inline float omod_factor(unsigned omod) { return omod == 1 ? 2.0f : omod == 2 ? 
 
 // dst = f(i), bits of an f32, with the instruction's output modifiers, under EXEC.
 template <class F>
-[[gnu::always_inline]] inline void write_f32(Wave& wave, const Instruction& in, F&& f, bool always_flush = false) {
+[[gnu::always_inline]] inline void write_f32(Wave& wave, const Instruction& in, F&& f,
+                                             bool always_flush = false) {
   const bool flush = always_flush || flushes_out_f32(wave);
   if (!flush && !in.clamp && in.omod == 0) [[likely]] {
     write_lanes(wave, in.dst, f);
@@ -310,7 +352,7 @@ template <class F>
   write_wide_lanes(wave, in.dst, [&](unsigned i) { return finished_f64(wave, in, f(i)); });
 }
 
-// --- f16: computed exactly in f64, rounded once
+// --- f16: computed in f32, exactly or rounded to odd, then rounded once
 
 inline float half_to_float(u32 half) {
   const u32 magnitude = (half & 0x7fff) << 13;
@@ -320,45 +362,82 @@ inline float half_to_float(u32 half) {
   return as_float(bits | (half & 0x8000) << 16);
 }
 
-inline double half_to_double(u32 half) { return static_cast<double>(half_to_float(half)); }
-
-inline u16 half_nan(double value) {
-  const u64 bits = as_bits(value);
-  return static_cast<u16>((bits >> 48 & 0x8000) | 0x7e00 | (bits >> 42 & 0x1ff));
+inline u32 flush_f16(u32 half) {
+  return half & 0x7c00 ? half : half & 0x8000;
 }
 
-// Rounds in one of the hardware's modes. `overflow_to_max` is MODE.fp16_ovfl.
-inline u16 round_to_half(double value, unsigned rounding, bool overflow_to_max = false) {
-  constexpr int least_exponent = 1023 - 14, beyond_exponent = 1023 + 16;
-  const u64 bits = as_bits(value);
-  const u32 sign = static_cast<u32>(bits >> 48) & 0x8000;
-  const bool negative = sign != 0;
-  const int raw_exponent = static_cast<int>(bits >> 52 & 0x7ff);
-  if (raw_exponent == 0x7ff)
-    return value != value ? half_nan(value) : static_cast<u16>(sign | 0x7c00);
-  const int exponent = raw_exponent > beyond_exponent ? beyond_exponent : raw_exponent;
-  const u64 significand = (bits & 0xfffffffffffff) | u64{raw_exponent != 0} << 52;
-  // Units of the last place: 2^-24 at least, else ten bits below the leading one.
-  const int below = exponent < least_exponent ? least_exponent - exponent : 0;
-  const int shift = 42 + (below > 20 ? 20 : below);
-  const u64 whole = significand >> shift, rest = significand & ((u64{1} << shift) - 1);
-  const u64 half = u64{1} << (shift - 1);
-  const bool up = rounding == 0   ? rest > half || (rest == half && (whole & 1))
-                  : rounding == 1 ? rest != 0 && !negative
-                  : rounding == 2 ? rest != 0 && negative
-                                  : false;
-  // The leading one adds 1 to the exponent field.
-  const u32 excess = exponent > least_exponent ? static_cast<u32>(exponent - least_exponent) << 10 : 0;
-  const u32 result = static_cast<u32>(whole) + up + excess;
-  if (result >= 0x7c00) {
-    const bool to_max =
-        overflow_to_max || rounding == 3 || (rounding == 1 && negative) || (rounding == 2 && !negative);
-    return static_cast<u16>(sign | (to_max ? 0x7bff : 0x7c00));
+// How a binary16 result leaves an instruction: omod, clamp, rounding (by MODE unless said otherwise),
+// denormals.
+class HalfFinish {
+public:
+  HalfFinish(const Wave& wave, const Instruction& in) : HalfFinish(wave, in, round_f64(wave)) {}
+  HalfFinish(const Wave& wave, const Instruction& in, unsigned rounding)
+      : factor_(applies_omod(wave, in) ? omod_factor(in.omod) : 1.0f), clamp_(in.clamp),
+        keep_nan_(!dx10_clamp(wave)), flush_(flushes_out_f64(wave)),
+        overflow_to_max_(wave.mode & mode::fp16_ovfl ? 1 : 0), nearest_(rounding == 0), up_(rounding == 1),
+        down_(rounding == 2), exact_(!in.clamp && factor_ == 1.0f) {}
+
+  u32 operator()(float value) const {
+    const float scaled = value * factor_;
+    const float limited = scaled > 0.0f ? (scaled < 1.0f ? scaled : 1.0f) : 0.0f;
+    const float of_nan = keep_nan_ ? scaled : 0.0f;
+    const float clamped = scaled != scaled ? of_nan : limited;
+    const u32 half = rounded(as_bits(clamp_ ? clamped : scaled));
+    return flush_ && !(half & 0x7c00) ? half & 0x8000 : half;
   }
-  return static_cast<u16>(sign | result);
-}
 
-inline u32 flush_f16(u32 half) { return half & 0x7c00 ? half : half & 0x8000; }
+  // p + c, for numbers whose sum neither overflows nor underflows. Its last bit says whether it is inexact,
+  // so that rounding it again to fewer bits is right in every mode.
+  float sum(float p, float c) const {
+    const float total = p + c;
+    const float c_part = total - p;
+    const float error = (p - (total - c_part)) + (c - c_part);
+    const u32 all = as_bits(total);
+    const u32 toward_zero = (as_bits(error) ^ all) >> 31;
+    const u32 even = ~all & 1;
+    const u32 inexact = error != 0.0f ? even : 0;
+    const u32 odd = all + (toward_zero ? 0u - inexact : inexact);
+    const u32 finite = (all & 0x7f800000) == 0x7f800000 ? all : odd;
+    const u32 opposite = (as_bits(p) ^ as_bits(c)) >> 31;
+    return as_float((total == 0.0f) & (opposite != 0) ? down_ << 31 : finite);
+  }
+
+  // a * b + c for binary16 operands, whose product is exact in binary32.
+  float fma(float a, float b, float c) const { return sum(a * b, c); }
+
+  // As operator(), for a result that is binary16 already.
+  u32 bits(u32 half) const {
+    const u32 flushed = flush_ ? flush_f16(half) : half;
+    return exact_ ? flushed : (*this)(half_to_float(half));
+  }
+
+private:
+  u32 rounded(u32 value) const {
+    constexpr u32 least_exponent = 127 - 14, beyond_exponent = 127 + 16;
+    const u32 magnitude = value & 0x7fffffff, sign = value >> 16 & 0x8000;
+    const u32 away = value & 0x80000000 ? down_ : up_;
+    const u32 raw_exponent = magnitude >> 23;
+    const u32 exponent = raw_exponent > beyond_exponent ? beyond_exponent : raw_exponent;
+    const u32 significand = (magnitude & 0x7fffff) | (raw_exponent ? 0x800000u : 0u);
+    // Units of the last place: 2^-24 at least, else ten bits below the leading one.
+    const u32 below = exponent < least_exponent ? least_exponent - exponent : 0;
+    const u32 shift = 13 + (below > 18 ? 18 : below);
+    const u32 whole = significand >> shift, rest = significand & ((1u << shift) - 1), tie = 1u << (shift - 1);
+    const u32 to_nearest = rest + (whole & 1) > tie ? nearest_ : 0;
+    const u32 step = rest ? away | to_nearest : 0;
+    // The leading one adds 1 to the exponent field.
+    const u32 excess = exponent > least_exponent ? (exponent - least_exponent) << 10 : 0;
+    const u32 finite = whole + step + excess;
+    const u32 overflowed = 0x7c00 - (overflow_to_max_ | ((nearest_ | away) ^ 1));
+    const u32 number = finite >= 0x7c00 ? overflowed : finite;
+    const u32 special = magnitude > 0x7f800000 ? 0x7e00 | (value >> 13 & 0x1ff) : 0x7c00;
+    return sign | (magnitude >= 0x7f800000 ? special : number);
+  }
+
+  float factor_;
+  u32 clamp_, keep_nan_, flush_, overflow_to_max_, nearest_, up_, down_,
+      exact_; // truth values, as wide as a lane
+};
 
 // A 16-bit operand: the low half, or with op_sel the high one.
 struct Half {
@@ -370,38 +449,17 @@ struct Half {
     const u32 value = (row[i] >> shift & keep) ^ flip;
     return flush ? flush_f16(value) : value;
   }
-  double operator[](unsigned i) const { return half_to_double(bits(i)); }
+  float operator[](unsigned i) const { return half_to_float(bits(i)); }
 };
 
-inline bool uses_op_sel(const Instruction& in) { return in.encoded_vop3 && (in.row->flags & row_op_sel); }
+inline bool uses_op_sel(const Instruction& in) {
+  return in.encoded_vop3 && (in.row->flags & row_op_sel);
+}
 
 inline Half f16_source(const Wave& wave, const Instruction& in, unsigned slot, Row& buffer) {
   return {source_row(wave, in.src[slot], buffer), uses_op_sel(in) && bit_of(in.op_sel, slot) ? 16u : 0u,
-          bit_of(in.abs, slot) ? 0x7fffu : 0xffffu, bit_of(in.neg, slot) ? 0x8000u : 0u, flushes_in_f64(wave)};
-}
-
-// omod, clamp, rounding (by MODE unless said otherwise) and output denormals.
-inline u32 finished_f16(const Wave& wave, const Instruction& in, double value, unsigned rounding) {
-  if (applies_omod(wave, in))
-    value *= static_cast<double>(omod_factor(in.omod));
-  if (in.clamp) {
-    if (value == value)
-      value = value > 0.0 ? (value < 1.0 ? value : 1.0) : 0.0;
-    else if (dx10_clamp(wave))
-      value = 0.0;
-  }
-  const u32 half = round_to_half(value, rounding, wave.mode & mode::fp16_ovfl);
-  return flushes_out_f64(wave) ? flush_f16(half) : half;
-}
-inline u32 finished_f16(const Wave& wave, const Instruction& in, double value) {
-  return finished_f16(wave, in, value, round_f64(wave));
-}
-
-// The same for a result that is exact already: only omod and clamp can change it.
-inline u32 finished_f16_bits(const Wave& wave, const Instruction& in, u32 half) {
-  if (in.clamp || applies_omod(wave, in))
-    return finished_f16(wave, in, half_to_double(half));
-  return flushes_out_f64(wave) ? flush_f16(half) : half;
+          bit_of(in.abs, slot) ? 0x7fffu : 0xffffu, bit_of(in.neg, slot) ? 0x8000u : 0u,
+          flushes_in_f64(wave)};
 }
 
 // Writes 16 bits into the low half of dst, or with op_sel[3] the high one; the other half keeps its value.
@@ -419,21 +477,8 @@ template <class F>
 
 template <class F>
 [[gnu::always_inline]] inline void write_f16(Wave& wave, const Instruction& in, F&& f) {
-  write_half(wave, in, [&](unsigned i) { return finished_f16(wave, in, f(i)); });
-}
-
-// a * b + c for binary16 operands: exact, but for a sticky bit that keeps the final rounding right.
-inline double half_fma(double a, double b, double c) {
-  const double product = a * b;
-  const double sum = product + c;
-  if (!std::isfinite(sum))
-    return sum;
-  const double c_part = sum - product;
-  const double error = (product - (sum - c_part)) + (c - c_part);
-  if (error == 0.0 || (as_bits(sum) & 1))
-    return sum;
-  const bool away = (error > 0.0) == (sum > 0.0);
-  return as_double(away ? as_bits(sum) | 1 : as_bits(sum) - 1);
+  const HalfFinish finish(wave, in);
+  write_half(wave, in, [&](unsigned i) { return finish(f(i)); });
 }
 
 // --- min and max by the hardware's rules: a NaN loses against a number, -0 is below +0
@@ -452,7 +497,8 @@ inline Bits max_bits(Bits a, Bits b) {
 }
 
 template <class Bits>
-inline constexpr Bits quiet_bit = sizeof(Bits) == 8 ? static_cast<Bits>(0x0008000000000000) : Bits{0x00400000};
+inline constexpr Bits quiet_bit = sizeof(Bits) == 8 ? static_cast<Bits>(0x0008000000000000)
+                                                    : Bits{0x00400000};
 
 // With MODE.ieee a signalling NaN wins, quieted.
 template <class Bits>
@@ -462,8 +508,12 @@ inline Bits ieee_nan(Bits a, Bits b, Bits result, bool is_ieee) {
 }
 
 // The same for binary16, in the low half.
-inline bool is_nan_f16(u32 half) { return (half & 0x7fff) > 0x7c00; }
-inline bool is_signaling_f16(u32 half) { return is_nan_f16(half) && !(half & 0x200); }
+inline bool is_nan_f16(u32 half) {
+  return (half & 0x7fff) > 0x7c00;
+}
+inline bool is_signaling_f16(u32 half) {
+  return is_nan_f16(half) & !(half & 0x200);
+}
 inline u32 ieee_nan_f16(u32 a, u32 b, u32 result, bool is_ieee) {
   const u32 quieted = is_signaling_f16(a) ? a | 0x200 : is_signaling_f16(b) ? b | 0x200 : result;
   return is_ieee ? quieted : result;
