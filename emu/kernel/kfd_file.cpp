@@ -519,6 +519,8 @@ void kfd_fault(const gpu::Fault& fault) {
     process->events().memory_exception(data);
     return;
   }
+  if (fault.told_by_signal) // the queue's own firmware told the program; the driver never hears of it
+    return;
   // A queue that will not go on: what the driver reports after it found the GPU hung and reset it.
   kfd_hsa_hw_exception_data data{};
   data.reset_cause = HW_EXCEPTION_GPU_HANG;
