@@ -70,7 +70,8 @@ struct BufferRegistry {
 };
 
 namespace {
-[[gnu::constructor]] void watch_forks() {
+// After fd_table's: what is registered later is locked earlier, and the registry calls into the table.
+[[gnu::constructor(202)]] void watch_forks() {
   pthread_atfork([] { BufferRegistry::get().mutex.lock(); }, [] { BufferRegistry::get().mutex.unlock(); },
                  [] { BufferRegistry::get().mutex.unlock(); });
 }

@@ -75,7 +75,7 @@ void after_fork_in_child() {
   table().mutex.unlock();
 }
 
-[[gnu::constructor]] void watch_forks() {
+[[gnu::constructor(201)]] void watch_forks() {
   is_owner();
   pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }

@@ -110,6 +110,12 @@ Registry& registry() {
   return *the_registry;
 }
 
+// A fork finds the registry at rest. After fd_table's handlers: what is registered later is locked earlier.
+[[gnu::constructor(202)]] void watch_forks() {
+  pthread_atfork([] { registry().mutex.lock(); }, [] { registry().mutex.unlock(); },
+                 [] { registry().mutex.unlock(); });
+}
+
 SharedSyncobj* map_shared(int fd) {
   void* memory = real::mmap(nullptr, sizeof(SharedSyncobj), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   return real::failed(memory) ? nullptr : static_cast<SharedSyncobj*>(memory);
