@@ -157,7 +157,9 @@ void s_sendmsg(Wave& wave, const Instruction& in) {
   if ((static_cast<u32>(in.imm) & 15) != message_interrupt)
     return wave.group->raise(wave, FaultKind::illegal_instruction,
                              "s_sendmsg with a message unknown to compute");
-  wave.group->interrupt(wave.m0());
+  if (!wave.group->interrupt_handler)
+    return wave.group->raise(wave, FaultKind::illegal_instruction, "s_sendmsg: no one takes the interrupt");
+  wave.group->interrupt_handler(wave.m0());
 }
 void s_sendmsghalt(Wave& wave, const Instruction& in) {
   s_sendmsg(wave, in);

@@ -31,12 +31,6 @@ struct Group {
   bool trace = false;      // print every instruction
   std::function<void(std::uint32_t m0)> interrupt_handler;
 
-  // s_sendmsg(MSG_INTERRUPT)
-  void interrupt(std::uint32_t m0) {
-    if (interrupt_handler)
-      interrupt_handler(m0);
-  }
-
   // Records the first fault of the workgroup and stops the wave.
   void raise(Wave& wave, FaultKind kind, const char* reason);
   void raise_page_fault(Wave& wave, const memory::PageFault& page);
