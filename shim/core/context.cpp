@@ -37,15 +37,8 @@ Result<std::unique_ptr<Context>> Context::create(Device& device, unsigned flags,
 Context::~Context() {
   HandleTable& handles = driver().handles();
   handles.erase(handle);
-  std::vector<ContextObserver*> observers;
-  {
-    std::lock_guard lock(mutex_);
-    observers = observers_;
-  }
-  for (ContextObserver* observer : observers)
-    observer->context_going(*this);
-  if (!abandon_)
-    (void)synchronize(); // a fault leaves nothing to wait for
+  release_outsiders();
+  (void)synchronize(); // a fault leaves nothing to wait for
   host_functions_.reset();
   for (auto& [event, owner] : events_)
     handles.erase(event->handle);
@@ -60,6 +53,16 @@ Context::~Context() {
   modules_.clear();
   staging_.reset();
   driver().allocations().remove_all(*this);
+}
+
+void Context::release_outsiders() {
+  std::vector<ContextObserver*> observers;
+  {
+    std::lock_guard lock(mutex_);
+    observers = observers_;
+  }
+  for (ContextObserver* observer : observers)
+    observer->context_going(*this);
 }
 
 Result<void> Context::status() const {
@@ -172,8 +175,7 @@ Result<std::unique_ptr<Channel>> Context::acquire_channel(int priority) {
 }
 
 void Context::release_channel(std::unique_ptr<Channel> channel) {
-  if (!abandon_)
-    device_.release_channel(std::move(channel));
+  device_.release_channel(std::move(channel));
 }
 
 Result<MarkerRef> Context::acquire_marker(kfd::SignalKind kind) {

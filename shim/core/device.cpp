@@ -110,20 +110,10 @@ Device::PrimaryState Device::primary_state() {
   return {primary_flags_, primary_ != nullptr};
 }
 
-void Device::drop_primary() {
+void Device::release_outsiders() {
   std::lock_guard lock(primary_mutex_);
   if (primary_)
-    primary_->abandon();
-  primary_.reset();
-  primary_references_ = 0;
-}
-
-void Device::close() {
-  std::lock_guard lock(mutex_);
-  channels_.clear();
-  blit_.reset();
-  markers_.reset();
-  gpu_.reset();
+    primary_->release_outsiders();
 }
 
 } // namespace shim::core

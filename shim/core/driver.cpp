@@ -121,23 +121,22 @@ void Driver::destroy_context(Context* context) {
   }
 }
 
+// Threads of the application may still be inside the driver, and its own destructors may call it later: so
+// nothing is freed here. The kernel takes the queues and the memory back when the process is gone.
 void Driver::tear_down() {
   if (forked_ || state() != CUDA_SUCCESS)
     return;
   state_.store(CUDA_ERROR_DEINITIALIZED, std::memory_order_release);
-  std::unordered_map<Context*, std::unique_ptr<Context>> contexts;
+  std::vector<Context*> contexts;
   {
     std::lock_guard lock(mutex_);
-    contexts.swap(contexts_);
+    for (auto& [raw, context] : contexts_)
+      contexts.push_back(raw);
   }
-  for (auto& [raw, context] : contexts)
-    context->abandon();
-  contexts.clear();
-  for (std::unique_ptr<Device>& device : devices_) {
-    device->drop_primary();
-    device->close();
-  }
-  process_.reset();
+  for (Context* context : contexts)
+    context->release_outsiders();
+  for (std::unique_ptr<Device>& device : devices_)
+    device->release_outsiders();
 }
 
 } // namespace shim::core

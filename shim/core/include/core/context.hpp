@@ -98,8 +98,8 @@ public:
   // Bytes that kernels with a stack of unknown depth are given for each thread.
   std::size_t stack_limit() const { return stack_limit_.load(std::memory_order_relaxed); }
 
-  // At exit: the destructor will not wait for work.
-  void abandon() { abandon_ = true; }
+  // Tells the observers that the context goes, so that nobody outside the process waits for its work.
+  void release_outsiders();
 
   std::uint64_t handle = 0;
   std::atomic<int> attach_count = 1; // cuCtxAttach, cuCtxDetach
@@ -112,7 +112,6 @@ private:
   Device& device_;
   const unsigned flags_;
   const bool primary_;
-  bool abandon_ = false;
   std::unique_ptr<Stream> legacy_;
   std::mutex mutex_;                             // over the lists
   std::vector<std::unique_ptr<Stream>> streams_; // alive and retired ones, legacy excepted

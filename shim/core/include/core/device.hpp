@@ -73,10 +73,8 @@ public:
     bool active;
   };
   PrimaryState primary_state();
-  // For teardown: destroys the primary context whoever holds it.
-  void drop_primary();
-  // Gives back every queue and every buffer; contexts must be gone.
-  void close();
+  // Context::release_outsiders() of the primary context, where there is one.
+  void release_outsiders();
 
 private:
   const int ordinal_;

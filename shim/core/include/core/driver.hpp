@@ -39,7 +39,7 @@ public:
   Result<Context*> create_context(Device& device, unsigned flags);
   void destroy_context(Context* context);
 
-  // At exit: destroys the contexts, so that nobody outside waits for us.
+  // At exit: releases everyone outside who waits for us. Later calls give CUDA_ERROR_DEINITIALIZED.
   void tear_down();
 
 private:
