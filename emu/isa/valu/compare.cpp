@@ -95,7 +95,7 @@ void class_f64(Wave& wave, const Instruction& in) {
   WideBuffer b0;
   Row b1;
   WideFloat a = f64_source(wave, in, 0, b0);
-  a.flush = false;
+  a.denormal = ~u64{0};
   const u32* b = source_row(wave, in.src[1], b1);
   wave.write_mask(in.dst,
                   lanes_where(wave, [&](unsigned i) { return b[i] >> class_of<u64, 52>(a.bits(i)) & 1; }));
@@ -104,7 +104,7 @@ void class_f64(Wave& wave, const Instruction& in) {
 void class_f16(Wave& wave, const Instruction& in) {
   Row b0, b1;
   Half a = f16_source(wave, in, 0, b0);
-  a.flush = false;
+  a.denormal = ~0u;
   const u32* b = source_row(wave, in.src[1], b1);
   wave.write_mask(in.dst, lanes_where(wave, [&](unsigned i) {
                     return b[i] >> class_of<u16, 10>(static_cast<u16>(a.bits(i))) & 1;

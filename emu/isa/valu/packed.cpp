@@ -10,7 +10,7 @@ struct Halves {
   const u32* row;
   unsigned low_shift, high_shift;
   u32 low_flip, high_flip;
-  bool flush;
+  u32 denormal; // what remains of one
 
   u32 low(unsigned i) const { return row[i] >> low_shift & 0xffff; }
   u32 high(unsigned i) const { return row[i] >> high_shift & 0xffff; }
@@ -18,13 +18,13 @@ struct Halves {
   u32 high_f16(unsigned i) const { return flushed(high(i) ^ high_flip); }
 
 private:
-  u32 flushed(u32 half) const { return flush ? flush_f16(half) : half; }
+  u32 flushed(u32 half) const { return half & 0x7c00 ? half : half & denormal; }
 };
 
 Halves halves(const Wave& wave, const Instruction& in, unsigned slot, Row& buffer) {
   return {source_row(wave, in.src[slot], buffer), bit_of(in.op_sel, slot) ? 16u : 0u,
           bit_of(in.op_sel_hi, slot) ? 16u : 0u,  bit_of(in.neg, slot) ? 0x8000u : 0u,
-          bit_of(in.abs, slot) ? 0x8000u : 0u,    flushes_in_f64(wave)};
+          bit_of(in.abs, slot) ? 0x8000u : 0u,    kept_of_denormal_f16(wave)};
 }
 
 // --- 16-bit integers
@@ -238,10 +238,10 @@ const u32* mixed(const Wave& wave, const Instruction& in, unsigned slot, Row& bu
     return f32_source(wave, in, slot, buffer);
   const u32* row = source_row(wave, in.src[slot], buffer);
   const unsigned shift = bit_of(in.op_sel, slot) ? 16 : 0;
-  const bool flush = flushes_in_f64(wave);
+  const u32 denormal = kept_of_denormal_f16(wave);
   for_each_lane(wave, [&](unsigned i) {
     const u32 half = row[i] >> shift & 0xffff;
-    buffer.lane[i] = as_bits(half_to_float(flush ? flush_f16(half) : half));
+    buffer.lane[i] = as_bits(half_to_float(half & 0x7c00 ? half : half & denormal));
   });
   return modified_f32(buffer.lane, bit_of(in.abs, slot), bit_of(in.neg, slot), false, wave.lanes, buffer);
 }

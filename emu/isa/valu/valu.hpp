@@ -320,20 +320,21 @@ template <class F>
 
 struct WideFloat {
   Wide row;
-  u64 keep, flip;
-  bool flush;
+  u64 keep, flip, denormal; // what remains of the magnitude and the sign, and of a denormal
   u64 bits(unsigned i) const {
     const u64 value = (row[i] & keep) ^ flip;
-    return flush ? flush_f64(value) : value;
+    return value & 0x7ff0000000000000 ? value : value & denormal;
   }
   double operator[](unsigned i) const { return as_double(bits(i)); }
 };
 
 inline WideFloat f64_source(const Wave& wave, const Instruction& in, unsigned slot, WideBuffer& buffer) {
   return {wide_source(wave, in.src[slot], buffer), bit_of(in.abs, slot) ? 0x7fffffffffffffffu : ~u64{0},
-          bit_of(in.neg, slot) ? 0x8000000000000000u : 0u, flushes_in_f64(wave)};
+          bit_of(in.neg, slot) ? 0x8000000000000000u : 0u,
+          flushes_in_f64(wave) ? 0x8000000000000000u : ~u64{0}};
 }
 
+// omod, clamp and output denormals.
 inline u64 finished_f64(const Wave& wave, const Instruction& in, u64 bits) {
   if (applies_omod(wave, in))
     bits = as_bits(as_double(bits) * static_cast<double>(omod_factor(in.omod)));
@@ -349,7 +350,10 @@ inline u64 finished_f64(const Wave& wave, const Instruction& in, u64 bits) {
 
 template <class F>
 [[gnu::always_inline]] inline void write_f64(Wave& wave, const Instruction& in, F&& f) {
-  write_wide_lanes(wave, in.dst, [&](unsigned i) { return finished_f64(wave, in, f(i)); });
+  if (!in.clamp && in.omod == 0 && !flushes_out_f64(wave)) [[likely]]
+    write_wide_lanes(wave, in.dst, f);
+  else
+    write_wide_lanes(wave, in.dst, [&](unsigned i) { return finished_f64(wave, in, f(i)); });
 }
 
 // --- f16: computed in f32, exactly or rounded to odd, then rounded once
@@ -362,28 +366,24 @@ inline float half_to_float(u32 half) {
   return as_float(bits | (half & 0x8000) << 16);
 }
 
-inline u32 flush_f16(u32 half) {
-  return half & 0x7c00 ? half : half & 0x8000;
-}
-
 // How a binary16 result leaves an instruction: omod, clamp, rounding (by MODE unless said otherwise),
 // denormals.
 class HalfFinish {
 public:
   HalfFinish(const Wave& wave, const Instruction& in) : HalfFinish(wave, in, round_f64(wave)) {}
   HalfFinish(const Wave& wave, const Instruction& in, unsigned rounding)
-      : factor_(applies_omod(wave, in) ? omod_factor(in.omod) : 1.0f), clamp_(in.clamp),
-        keep_nan_(!dx10_clamp(wave)), flush_(flushes_out_f64(wave)),
-        overflow_to_max_(wave.mode & mode::fp16_ovfl ? 1 : 0), nearest_(rounding == 0), up_(rounding == 1),
-        down_(rounding == 2), exact_(!in.clamp && factor_ == 1.0f) {}
+      : factor_(applies_omod(wave, in) ? omod_factor(in.omod) : 1.0f), clamp_(all_if(in.clamp)),
+        nan_(all_if(!dx10_clamp(wave))), denormal_(flushes_out_f64(wave) ? 0x8000 : 0xffff),
+        plain_(all_if(!in.clamp && factor_ == 1.0f)), overflow_to_max_(wave.mode & mode::fp16_ovfl ? 1 : 0),
+        nearest_(rounding == 0), up_(rounding == 1), down_(rounding == 2) {}
 
   u32 operator()(float value) const {
     const float scaled = value * factor_;
-    const float limited = scaled > 0.0f ? (scaled < 1.0f ? scaled : 1.0f) : 0.0f;
-    const float of_nan = keep_nan_ ? scaled : 0.0f;
-    const float clamped = scaled != scaled ? of_nan : limited;
-    const u32 half = rounded(as_bits(clamp_ ? clamped : scaled));
-    return flush_ && !(half & 0x7c00) ? half & 0x8000 : half;
+    const u32 unclamped = as_bits(scaled);
+    const u32 limited = as_bits(scaled > 0.0f ? (scaled < 1.0f ? scaled : 1.0f) : 0.0f);
+    const u32 clamped = scaled != scaled ? unclamped & nan_ : limited;
+    const u32 half = rounded((clamped & clamp_) | (unclamped & ~clamp_));
+    return half & 0x7c00 ? half : half & denormal_;
   }
 
   // p + c, for numbers whose sum neither overflows nor underflows. Its last bit says whether it is inexact,
@@ -399,7 +399,8 @@ public:
     const u32 odd = all + (toward_zero ? 0u - inexact : inexact);
     const u32 finite = (all & 0x7f800000) == 0x7f800000 ? all : odd;
     const u32 opposite = (as_bits(p) ^ as_bits(c)) >> 31;
-    return as_float((total == 0.0f) & (opposite != 0) ? down_ << 31 : finite);
+    const u32 zero = opposite ? down_ << 31 : all;
+    return as_float(total == 0.0f ? zero : finite);
   }
 
   // a * b + c for binary16 operands, whose product is exact in binary32.
@@ -407,8 +408,8 @@ public:
 
   // As operator(), for a result that is binary16 already.
   u32 bits(u32 half) const {
-    const u32 flushed = flush_ ? flush_f16(half) : half;
-    return exact_ ? flushed : (*this)(half_to_float(half));
+    const u32 flushed = half & 0x7c00 ? half : half & denormal_;
+    return (flushed & plain_) | ((*this)(half_to_float(half)) & ~plain_);
   }
 
 private:
@@ -434,20 +435,26 @@ private:
     return sign | (magnitude >= 0x7f800000 ? special : number);
   }
 
+  static u32 all_if(bool condition) { return condition ? ~0u : 0u; }
+
+  // Masks and numbers, as wide as a lane: loops with truth values in them do not become vectors.
   float factor_;
-  u32 clamp_, keep_nan_, flush_, overflow_to_max_, nearest_, up_, down_,
-      exact_; // truth values, as wide as a lane
+  u32 clamp_, nan_, denormal_, plain_;
+  u32 overflow_to_max_, nearest_, up_, down_; // 0 or 1
 };
+
+inline u32 kept_of_denormal_f16(const Wave& wave) {
+  return flushes_in_f64(wave) ? 0x8000 : 0xffff;
+}
 
 // A 16-bit operand: the low half, or with op_sel the high one.
 struct Half {
   const u32* row;
   unsigned shift;
-  u32 keep, flip;
-  bool flush;
+  u32 keep, flip, denormal; // what remains of the magnitude and the sign, and of a denormal
   u32 bits(unsigned i) const {
     const u32 value = (row[i] >> shift & keep) ^ flip;
-    return flush ? flush_f16(value) : value;
+    return value & 0x7c00 ? value : value & denormal;
   }
   float operator[](unsigned i) const { return half_to_float(bits(i)); }
 };
@@ -459,7 +466,7 @@ inline bool uses_op_sel(const Instruction& in) {
 inline Half f16_source(const Wave& wave, const Instruction& in, unsigned slot, Row& buffer) {
   return {source_row(wave, in.src[slot], buffer), uses_op_sel(in) && bit_of(in.op_sel, slot) ? 16u : 0u,
           bit_of(in.abs, slot) ? 0x7fffu : 0xffffu, bit_of(in.neg, slot) ? 0x8000u : 0u,
-          flushes_in_f64(wave)};
+          kept_of_denormal_f16(wave)};
 }
 
 // Writes 16 bits into the low half of dst, or with op_sel[3] the high one; the other half keeps its value.
@@ -516,7 +523,7 @@ inline bool is_signaling_f16(u32 half) {
 }
 inline u32 ieee_nan_f16(u32 a, u32 b, u32 result, bool is_ieee) {
   const u32 quieted = is_signaling_f16(a) ? a | 0x200 : is_signaling_f16(b) ? b | 0x200 : result;
-  return is_ieee ? quieted : result;
+  return result ^ ((quieted ^ result) & (is_ieee ? ~0u : 0u));
 }
 inline u32 min_f16(u32 a, u32 b, bool is_ieee) {
   const float x = half_to_float(a), y = half_to_float(b);
