@@ -8,10 +8,10 @@ namespace shim::core {
 
 Result<void> Event::record(Stream& stream) {
   if (flags_ & CU_EVENT_DISABLE_TIMING) {
-    Result<bool> idle = stream.idle();
-    if (!idle)
-      return idle.error();
-    if (*idle) {
+    Result<bool> nothing_before = stream.caught_up();
+    if (!nothing_before)
+      return nothing_before.error();
+    if (*nothing_before) {
       std::lock_guard lock(mutex_);
       recorded_ = true;
       marker_.reset();

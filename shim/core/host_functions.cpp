@@ -36,14 +36,18 @@ Result<void> HostFunctions::enqueue(Stream& stream, std::function<void(CUresult)
   Result<MarkerRef> returned = context_.acquire_marker(kfd::SignalKind::polled);
   if (!returned)
     return returned.error();
-  std::lock_guard lock(mutex_); // two functions of one stream are queued in the order of their packets
-  if (Result<void> started = start_locked(); !started)
-    return started;
+  {
+    std::lock_guard lock(mutex_);
+    if (Result<void> started = start_locked(); !started)
+      return started;
+  }
+  // Not under the lock: both may wait for room that functions before this one make.
   Result<MarkerRef> reached = stream.record(kfd::SignalKind::interrupting);
   if (!reached)
     return reached.error();
   if (Result<void> waiting = stream.wait(*returned); !waiting)
     return waiting;
+  std::lock_guard lock(mutex_);
   incoming_.push_back({std::move(*reached), std::move(*returned), std::move(function), even_on_error});
   return wake_->complete();
 }

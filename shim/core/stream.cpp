@@ -121,6 +121,15 @@ Result<bool> Stream::idle() {
   return all_idle;
 }
 
+Result<bool> Stream::caught_up() {
+  Result<bool> own = idle();
+  if (!own || !*own || !blocking())
+    return own;
+  Stream& legacy = context_.legacy_stream();
+  std::lock_guard lock(legacy.mutex_);
+  return legacy.idle_locked();
+}
+
 Result<void> Stream::synchronize() {
   if (role_ == StreamRole::legacy)
     return context_.synchronize_blocking();

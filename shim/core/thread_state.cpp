@@ -46,8 +46,6 @@ void note_thread_stream(std::uint64_t context) {
 }
 
 Result<Context*> current_context_even_if_faulted() {
-  if (state.in_host_function)
-    return util::fail(CUDA_ERROR_NOT_PERMITTED, "a CUDA call from a host function");
   if (state.current == 0)
     return util::fail(CUDA_ERROR_INVALID_CONTEXT, "no context is current to this thread");
   void* context = driver().handles().find(HandleKind::context, state.current);

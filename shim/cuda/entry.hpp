@@ -63,7 +63,7 @@ CUresult call_in_any_state(const char* name, Body&& body, const Args&... args) n
   return result;
 }
 
-// The same, once cuInit has succeeded.
+// The same, once cuInit has succeeded, and not from a host function of a stream.
 template <class Body, class... Args>
 CUresult call(const char* name, Body&& body, const Args&... args) noexcept {
   return call_in_any_state(
@@ -71,6 +71,8 @@ CUresult call(const char* name, Body&& body, const Args&... args) noexcept {
       [&]() -> Result<void> {
         if (CUresult state = core::driver().state(); state != CUDA_SUCCESS) [[unlikely]]
           return util::fail(state, "{}: the driver is not initialised", name);
+        if (core::this_thread().in_host_function) [[unlikely]]
+          return util::fail(CUDA_ERROR_NOT_PERMITTED, "{}: a call from a host function", name);
         return body();
       },
       args...);

@@ -196,6 +196,39 @@ TEST_F(Stream, host_functions_run_in_order_and_hold_up_what_follows) {
   EXPECT_OK(cuStreamDestroy(stream));
 }
 
+TEST_F(Stream, more_host_functions_than_the_queue_holds) {
+  CUstream stream = create();
+  std::atomic<int> calls = 0;
+  {
+    Gate gate(stream);
+    std::thread opener([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      gate.open();
+    });
+    for (int i = 0; i < 2000; ++i)
+      ASSERT_OK(cuLaunchHostFunc(
+          stream, [](void* count) { ++*static_cast<std::atomic<int>*>(count); }, &calls));
+    opener.join();
+  }
+  ASSERT_OK(cuStreamSynchronize(stream));
+  EXPECT_EQ(2000, calls);
+  EXPECT_OK(cuStreamDestroy(stream));
+}
+
+TEST_F(Stream, event_in_a_blocking_stream_waits_for_the_legacy_stream) {
+  CUstream blocking = create(CU_STREAM_DEFAULT);
+  CUevent event = nullptr;
+  ASSERT_OK(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+  {
+    Gate gate(CU_STREAM_LEGACY);
+    ASSERT_OK(cuEventRecord(event, blocking));
+    EXPECT_CUDA(CUDA_ERROR_NOT_READY, cuEventQuery(event));
+  }
+  EXPECT_OK(cuEventSynchronize(event));
+  EXPECT_OK(cuEventDestroy(event));
+  EXPECT_OK(cuStreamDestroy(blocking));
+}
+
 TEST_F(Stream, callbacks_see_stream_status_and_data) {
   struct Seen {
     CUstream stream = nullptr;

@@ -64,6 +64,9 @@ public:
   Result<void> wait(MarkerRef marker);
   // Is everything that was put into the stream done? For the legacy stream: in the blocking streams as well.
   Result<bool> idle();
+  // Is everything done that an operation put into the stream now would come after? Unlike idle(), a blocking
+  // stream looks at the legacy stream, too.
+  Result<bool> caught_up();
   Result<void> synchronize();
   // This stream alone, whatever its role: empty where it is idle, else an interrupting marker behind its
   // work.
