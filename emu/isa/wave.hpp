@@ -41,7 +41,8 @@ struct alignas(64) Wave {
   std::uint32_t vgpr[vgpr_limit + temporary_rows][max_lanes];
 
   // By source encoding: 0..105 SGPRs, 106 VCC, 108 TTMP0, 124 M0, 125 NULL (always zero), 126 EXEC.
-  alignas(64) std::uint32_t sgpr[128];
+  // Two more words, so that the pair which an odd lane mask in a wave64 names stays inside.
+  alignas(64) std::uint32_t sgpr[128 + 2];
 
   std::uint64_t pc;         // byte address of the next instruction
   std::uint64_t current_pc; // of the instruction being executed
