@@ -8,6 +8,8 @@
 namespace bench {
 
 inline constexpr int batch_size = 200; // below every queue's length
+inline constexpr int batches =
+    200; // a fixed number: what is reported is the time of one call, not of a batch
 
 // Reports the mean time of one call of `enqueue`.
 template <class Enqueue, class Drain>

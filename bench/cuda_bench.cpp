@@ -143,12 +143,12 @@ void wait_enqueue(benchmark::State& state) {
       state, [] { timeline().wait(); }, [] { cuda().drain(); });
 }
 
-BENCHMARK(launch_enqueue)->UseManualTime();
+BENCHMARK(launch_enqueue)->UseManualTime()->Iterations(bench::batches);
 BENCHMARK(launch_and_synchronize)->UseRealTime();
-BENCHMARK(event_record)->UseManualTime();
+BENCHMARK(event_record)->UseManualTime()->Iterations(bench::batches);
 BENCHMARK(import_map_free_destroy)->UseRealTime();
-BENCHMARK(signal_enqueue)->UseManualTime();
-BENCHMARK(wait_enqueue)->UseManualTime();
+BENCHMARK(signal_enqueue)->UseManualTime()->Iterations(bench::batches);
+BENCHMARK(wait_enqueue)->UseManualTime()->Iterations(bench::batches);
 
 } // namespace
 

@@ -78,9 +78,9 @@ void import_map_free_destroy(benchmark::State& state) {
   }
 }
 
-BENCHMARK(launch_enqueue)->UseManualTime();
+BENCHMARK(launch_enqueue)->UseManualTime()->Iterations(bench::batches);
 BENCHMARK(launch_and_synchronize)->UseRealTime();
-BENCHMARK(event_record)->UseManualTime();
+BENCHMARK(event_record)->UseManualTime()->Iterations(bench::batches);
 BENCHMARK(import_map_free_destroy)->UseRealTime();
 
 } // namespace
