@@ -15,10 +15,10 @@ static void* look_up(void* library, const char* name) {
   return symbol;
 }
 
-#define LOOK_UP(member, name)                                                                                          \
-  do {                                                                                                                 \
-    void* symbol_ = look_up(library, name);                                                                            \
-    memcpy(&driver.member, &symbol_, sizeof symbol_);                                                                  \
+#define LOOK_UP(member, name)                                                                                \
+  do {                                                                                                       \
+    void* symbol_ = look_up(library, name);                                                                  \
+    memcpy(&driver.member, &symbol_, sizeof symbol_);                                                        \
   } while (0)
 
 int main(void) {

@@ -17,13 +17,13 @@ struct Driver {
   CUresult (*read)(void*, CUdeviceptr, size_t);
 };
 
-#define EXPECT_SUCCESS(call)                                                                                           \
-  do {                                                                                                                 \
-    CUresult result_ = (call);                                                                                         \
-    if (result_ != CUDA_SUCCESS) {                                                                                     \
-      fprintf(stderr, "%s answered %d\n", #call, (int)result_);                                                        \
-      return 1;                                                                                                        \
-    }                                                                                                                  \
+#define EXPECT_SUCCESS(call)                                                                                 \
+  do {                                                                                                       \
+    CUresult result_ = (call);                                                                               \
+    if (result_ != CUDA_SUCCESS) {                                                                           \
+      fprintf(stderr, "%s answered %d\n", #call, (int)result_);                                              \
+      return 1;                                                                                              \
+    }                                                                                                        \
   } while (0)
 
 /* Fills device memory and reads it back. 0 where all is as it should be. */

@@ -129,8 +129,8 @@ public:
   // exit); looked at between time slices. May be null. Kept across start().
   void set_stop_flag(const std::atomic<bool>* stop);
 
-  // What s_sendmsg(MSG_INTERRUPT) calls, on the thread of run(), with M0: the event id that the shader wants to raise.
-  // Without a handler the instruction is illegal. Kept across start().
+  // What s_sendmsg(MSG_INTERRUPT) calls, on the thread of run(), with M0: the event id that the shader wants
+  // to raise. Without a handler the instruction is illegal. Kept across start().
   void set_interrupt_handler(std::function<void(std::uint32_t m0)> handler);
 
   struct Impl;
