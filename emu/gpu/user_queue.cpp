@@ -113,6 +113,9 @@ void UserQueue::look_at_doorbell() {
     limit_ = std::max(limit_, value + 1);
   else
     limit_ = value;
+  // The program wrote wptr before it rang; reading it orders the ring's contents for those who watch memory
+  // order through one mapping, where the doorbell is seen through another.
+  memory_.load<std::uint64_t>(description_.wptr);
 }
 
 Step UserQueue::step() {

@@ -78,6 +78,8 @@ public:
     used_ = (used_ + alignment - 1) / alignment * alignment;
     auto* result = reinterpret_cast<T*>(arena_ + used_);
     used_ += count * sizeof(T);
+    if (alignment >= 4096)
+      used_ = (used_ + 4095) / 4096 * 4096;
     EXPECT_LE(used_, arena_size);
     return result;
   }
@@ -89,7 +91,7 @@ public:
   };
   // A kernel object: descriptor, then code.
   std::uint64_t kernel(const std::vector<std::uint32_t>& code, const KernelOptions& options) {
-    auto* words = allocate<std::uint32_t>(64 + code.size(), 256);
+    auto* words = allocate<std::uint32_t>(64 + code.size()); // a page of its own: code is read by pages
     const std::int64_t entry = 256;
     std::memcpy(words + 4, &entry, sizeof entry);
     words[12] = 2 | 1u << 29 | 1u << 30; // 24 VGPRs; WGP mode; memory ordered
@@ -100,7 +102,7 @@ public:
   }
   std::uint64_t kernel(const std::vector<std::uint32_t>& code) { return kernel(code, KernelOptions{}); }
   std::uint64_t code(const std::vector<std::uint32_t>& words) {
-    auto* memory = allocate<std::uint32_t>(words.size(), 256);
+    auto* memory = allocate<std::uint32_t>(words.size());
     std::memcpy(memory, words.data(), words.size() * 4);
     return va(memory);
   }
