@@ -153,8 +153,14 @@ Value* approximate_square_root(Emitter& e, Value* x) {
   return scaled(e, x, 0x1p12, [&](Value* y) { return hardware(e, Intrinsic::amdgcn_sqrt, y); });
 }
 
+// Divisors beyond 2^126 count as infinite, except that they are not: PTX says so.
 Value* approximate_division(Emitter& e, Value* a, Value* b) {
-  return full_range_division(e, a, b);
+  llvm::Type* type = b->getType();
+  Value* size = hardware(e, Intrinsic::fabs, b);
+  Value* huge = e.b.CreateAnd(e.b.CreateFCmpOGT(size, real(type, 0x1p126)),
+                              e.b.CreateFCmpONE(size, llvm::ConstantFP::getInfinity(type)));
+  Value* zero = e.call(Intrinsic::copysign, {type}, {real(type, 0), b});
+  return e.b.CreateSelect(huge, e.b.CreateFMul(a, zero), full_range_division(e, a, b));
 }
 
 Value* full_range_division(Emitter& e, Value* a, Value* b) {

@@ -144,6 +144,15 @@ Value* float_to_float(Emitter& e, Value* x, Type from, Type to, Rounding roundin
                                             : rounded(e, RoundedOperation::f32_to_f16, rounding, {x});
 }
 
+// A double below the smallest normal float becomes zero even where it would round up to that.
+Value* flush_before_rounding(Emitter& e, Value* exact, Value* result) {
+  Value* size = e.call(Intrinsic::fabs, {exact->getType()}, {exact});
+  Value* small = e.b.CreateFCmpOLT(size, llvm::ConstantFP::get(exact->getType(), 0x1p-126));
+  Value* zero = e.call(Intrinsic::copysign, {result->getType()},
+                       {llvm::ConstantFP::get(result->getType(), 0.0), result});
+  return e.b.CreateSelect(small, zero, result);
+}
+
 void require(Emitter& e, bool condition) {
   if (!condition)
     e.fail_unknown();
@@ -197,7 +206,7 @@ void cvt(Emitter& e) {
   Value* result =
       from_float ? float_to_float(e, x, from, to, rounding) : integer_to_float(e, x, from, to, rounding);
   if (words.ftz && to == Type::f32)
-    result = flush(e, result);
+    result = from == Type::f64 ? flush_before_rounding(e, x, result) : flush(e, result);
   if (words.sat)
     result = saturate(e, result);
   e.write(0, result, to);

@@ -230,7 +230,8 @@ void sad(Emitter& e) {
   e.write(0, e.b.CreateAdd(e.read(3, type), difference), type);
 }
 
-// A zero divisor gives all ones and the dividend, as NVIDIA's hardware does; LLVM's division must not see it.
+// A zero divisor gives all ones for quotient and remainder, as NVIDIA's driver does; LLVM's division must not
+// see it.
 void divide(Emitter& e, Type type, bool remainder) {
   require_integer(e, type);
   e.expect_operands(3);
@@ -248,8 +249,7 @@ void divide(Emitter& e, Type type, bool remainder) {
     Value* safe = e.b.CreateSelect(zero, llvm::ConstantInt::get(llvm_type, 1), b);
     result = remainder ? e.b.CreateURem(a, safe) : e.b.CreateUDiv(a, safe);
   }
-  e.write(0, e.b.CreateSelect(zero, remainder ? a : llvm::Constant::getAllOnesValue(llvm_type), result),
-          type);
+  e.write(0, e.b.CreateSelect(zero, llvm::Constant::getAllOnesValue(llvm_type), result), type);
 }
 
 void div(Emitter& e) {

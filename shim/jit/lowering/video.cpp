@@ -110,16 +110,14 @@ void finish_scalar(Emitter& e, Value* result, Type type, bool sat) {
   const bool is_signed = ptx::is_signed(type);
   if (sat)
     result = clamp(e, result, place.bits, is_signed);
+  // The second operation sees all bits of the first one's result.
+  if (second == "add")
+    result = e.b.CreateAdd(result, extend(e, e.read(3, type), 64, is_signed));
+  else if (!second.empty())
+    result = (second == "min" ? smaller : larger)(e, result, extend(e, e.read(3, type), 64, is_signed));
   Value* low = narrow(e, result);
-  if (merges) {
+  if (merges)
     low = insert(e, e.read(3, type), low, place);
-  } else if (second == "add") {
-    low = e.b.CreateAdd(low, e.read(3, type));
-  } else if (!second.empty()) {
-    const Intrinsic::ID id = second == "min" ? (is_signed ? Intrinsic::smin : Intrinsic::umin)
-                                             : (is_signed ? Intrinsic::smax : Intrinsic::umax);
-    low = e.call(id, {low->getType()}, {low, e.read(3, type)});
-  }
   e.write(destination, low, type);
 }
 
