@@ -190,7 +190,8 @@ inline Packet dispatch(std::uint64_t kernel, std::uint32_t grid, std::uint16_t g
 inline Packet barrier(std::uint32_t type, std::vector<Signal*> dependencies, Signal* completion) {
   Packet packet;
   packet.words[0] = type | barrier_bit;
-  std::memcpy(packet.words + 2, dependencies.data(), dependencies.size() * sizeof(Signal*));
+  if (!dependencies.empty())
+    std::memcpy(packet.words + 2, dependencies.data(), dependencies.size() * sizeof(Signal*));
   std::memcpy(packet.words + 14, &completion, sizeof completion);
   return packet;
 }
