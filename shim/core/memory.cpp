@@ -147,6 +147,28 @@ Result<std::uint64_t> allocate_managed(Context& context, std::uint64_t size, uns
   return allocate(context, AllocationKind::managed, kfd::MemoryKind::gtt, size, flags);
 }
 
+Result<void> prefetch_managed(std::uint64_t address, std::uint64_t size, int device) {
+  std::optional<AllocationView> found = driver().allocations().find(address);
+  if (size == 0 || !found || found->kind != AllocationKind::managed || !found->contains(address, size))
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "prefetch: {} bytes at {:#x} are not managed memory", size,
+                      address);
+  if (device == CU_DEVICE_CPU)
+    return {};
+  Result<Device*> known = driver().device(device);
+  return known ? Result<void>() : known.error();
+}
+
+Result<void> attach_managed(std::uint64_t address, std::uint64_t size, unsigned flags) {
+  std::optional<AllocationView> found = driver().allocations().find(address);
+  bool whole = found && found->base == address && (size == 0 || size == found->size);
+  if (!whole || found->kind != AllocationKind::managed)
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "attach: {} bytes at {:#x} are not a managed allocation",
+                      size, address);
+  if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST && flags != CU_MEM_ATTACH_SINGLE)
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "attach: flags {:#x}", flags);
+  return {};
+}
+
 Result<void> free_device(std::uint64_t address) {
   if (address == 0)
     return {};
@@ -186,7 +208,8 @@ Result<void> register_host(Context& context, void* pointer, std::uint64_t size, 
     return util::fail(CUDA_ERROR_NOT_SUPPORTED, "cuMemHostRegister of device registers");
   // The kernel pins whole pages: two registrations that share one cannot be told apart.
   std::uint64_t first_page = address / page_bytes * page_bytes;
-  if (driver().allocations().overlaps(first_page, end - first_page))
+  std::uint64_t last_page = (end + page_bytes - 1) / page_bytes * page_bytes;
+  if (driver().allocations().overlaps(first_page, last_page - first_page))
     return util::fail(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, "[{:#x}, {:#x}) is registered", address,
                       end);
   Result<kfd::Buffer> buffer = context.device().opened().register_host(pointer, size);

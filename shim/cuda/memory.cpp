@@ -194,3 +194,37 @@ CUresult cuPointerSetAttribute(const void* value, CUpointer_attribute attribute,
       },
       value, attribute, address);
 }
+
+namespace {
+
+CUresult prefetch(const char* name, DefaultStream default_stream, CUdeviceptr address, size_t bytes,
+                  CUdevice device, CUstream stream) {
+  return call_on_stream(
+      name, stream, default_stream,
+      [&](core::Stream&) { return core::prefetch_managed(address, bytes, device); }, address, bytes, device);
+}
+
+CUresult attach(const char* name, DefaultStream default_stream, CUstream stream, CUdeviceptr address,
+                size_t bytes, unsigned int flags) {
+  return call_on_stream(
+      name, stream, default_stream,
+      [&](core::Stream&) { return core::attach_managed(address, bytes, flags); }, address, bytes, flags);
+}
+
+} // namespace
+
+CUresult cuMemPrefetchAsync(CUdeviceptr address, size_t bytes, CUdevice device, CUstream stream) {
+  return prefetch("cuMemPrefetchAsync", DefaultStream::legacy, address, bytes, device, stream);
+}
+
+CUresult cuMemPrefetchAsync_ptsz(CUdeviceptr address, size_t bytes, CUdevice device, CUstream stream) {
+  return prefetch("cuMemPrefetchAsync_ptsz", DefaultStream::per_thread, address, bytes, device, stream);
+}
+
+CUresult cuStreamAttachMemAsync(CUstream stream, CUdeviceptr address, size_t bytes, unsigned int flags) {
+  return attach("cuStreamAttachMemAsync", DefaultStream::legacy, stream, address, bytes, flags);
+}
+
+CUresult cuStreamAttachMemAsync_ptsz(CUstream stream, CUdeviceptr address, size_t bytes, unsigned int flags) {
+  return attach("cuStreamAttachMemAsync_ptsz", DefaultStream::per_thread, stream, address, bytes, flags);
+}

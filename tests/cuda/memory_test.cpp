@@ -123,6 +123,9 @@ TEST_F(Memory, managed_memory_is_one_memory) {
   unsigned managed = 0;
   EXPECT_OK(cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, address));
   EXPECT_EQ(1u, managed);
+  EXPECT_OK(cuMemPrefetchAsync(address, 4096, device_, nullptr));
+  EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuMemPrefetchAsync(address, 5000, device_, nullptr));
+  EXPECT_OK(cuStreamAttachMemAsync(nullptr, address, 0, CU_MEM_ATTACH_GLOBAL));
   EXPECT_OK(cuMemFree(address));
   EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuMemAllocManaged(&address, 4096, 0x40));
 }

@@ -59,6 +59,20 @@ TEST_F(Stream, flags_priority_and_context_are_remembered) {
   EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuStreamCreate(nullptr, 0));
 }
 
+TEST_F(Stream, is_not_captured_unless_someone_began) {
+  CUstream stream = create();
+  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_ACTIVE;
+  EXPECT_OK(cuStreamIsCapturing(stream, &status));
+  EXPECT_EQ(CU_STREAM_CAPTURE_STATUS_NONE, status);
+  EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuStreamIsCapturing(stream, nullptr));
+  CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+  EXPECT_OK(cuThreadExchangeStreamCaptureMode(&mode));
+  EXPECT_EQ(CU_STREAM_CAPTURE_MODE_GLOBAL, mode);
+  EXPECT_OK(cuThreadExchangeStreamCaptureMode(&mode));
+  EXPECT_EQ(CU_STREAM_CAPTURE_MODE_RELAXED, mode);
+  EXPECT_OK(cuStreamDestroy(stream));
+}
+
 TEST_F(Stream, bad_handles_are_refused) {
   CUstream stream = create();
   CUevent event = nullptr;

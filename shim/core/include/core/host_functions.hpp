@@ -26,8 +26,6 @@ public:
   // `function(status)`; work after it in the stream waits for it. `even_on_error`: called with the error,
   // too.
   Result<void> enqueue(Stream& stream, std::function<void(CUresult)> function, bool even_on_error);
-  // Is the calling thread the one that runs them?
-  bool on_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
 private:
   struct Pending {

@@ -95,6 +95,13 @@ Result<std::uint64_t> allocate_managed(Context& context, std::uint64_t size, uns
 // cuMemFree: waits for the context's work. CUDA_ERROR_INVALID_VALUE unless `address` is what an allocation
 // function (or cuExternalMemoryGetMappedBuffer) returned.
 Result<void> free_device(std::uint64_t address);
+// Managed memory lies where host and devices reach it, and never moves: a wish for a place (`device`, or
+// CU_DEVICE_CPU) is checked and has no effect. CUDA_ERROR_INVALID_VALUE unless the range lies in one managed
+// allocation.
+Result<void> prefetch_managed(std::uint64_t address, std::uint64_t size, int device);
+// The same for cuStreamAttachMemAsync: every stream may use it at any time, whatever it is attached to.
+// `size` 0 means the whole allocation.
+Result<void> attach_managed(std::uint64_t address, std::uint64_t size, unsigned flags);
 Result<void*> allocate_host(Context& context, std::uint64_t size, unsigned flags);
 Result<void> free_host(void* pointer);
 Result<void> register_host(Context& context, void* pointer, std::uint64_t size, unsigned flags);

@@ -14,6 +14,7 @@ struct ThreadState {
   Stream* stream = nullptr;
   std::uint64_t id = 0; // never reused, unlike pthread's
   bool in_host_function = false;
+  int capture_mode = 0; // a CUstreamCaptureMode: CU_STREAM_CAPTURE_MODE_GLOBAL at first
 };
 
 ThreadState& this_thread();
