@@ -32,7 +32,7 @@ std::uint32_t status(const Wave& wave) {
 
 std::uint64_t nanoseconds() {
   timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(CLOCK_MONOTONIC_RAW, &now); // the clock of the engines' time stamps
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
