@@ -106,11 +106,13 @@ template <class F>
 [[gnu::always_inline]] inline void write_lanes(Wave& wave, const Operand& dst, F&& f) {
   if (wave.full()) {
     std::uint32_t* to = wave.vgpr[dst.index];
-    for_each_lane(wave, [&](unsigned i) { to[i] = f(i); });
+    for_each_lane(
+        wave, [&](unsigned i) __attribute__((always_inline)) { to[i] = f(i); });
     return;
   }
   Row result;
-  for_each_lane(wave, [&](unsigned i) { result.lane[i] = f(i); });
+  for_each_lane(
+      wave, [&](unsigned i) __attribute__((always_inline)) { result.lane[i] = f(i); });
   store_row(wave, dst.index, result.lane, wave.exec());
 }
 

@@ -8,21 +8,22 @@ namespace {
 struct Single {
   using Float = float;
   using Bits = u32;
-  static constexpr int mantissa_bits = 23;
-  static constexpr int exponent_limit = 255;
+  static constexpr unsigned mantissa_bits = 23;
+  static constexpr unsigned exponent_limit = 255;
   static constexpr int bias = 127;
-  static constexpr int far_apart = 96; // exponents so different that the quotient nears the largest number
-  static constexpr int scale = 64;
+  static constexpr unsigned far_apart =
+      96; // exponents so different that the quotient nears the largest number
+  static constexpr double factor = 0x1p64;
   static constexpr int least_quotient = -150; // exponent difference below which it is zero
 };
 struct Double {
   using Float = double;
   using Bits = u64;
-  static constexpr int mantissa_bits = 52;
-  static constexpr int exponent_limit = 2047;
+  static constexpr unsigned mantissa_bits = 52;
+  static constexpr unsigned exponent_limit = 2047;
   static constexpr int bias = 1023;
-  static constexpr int far_apart = 768;
-  static constexpr int scale = 128;
+  static constexpr unsigned far_apart = 768;
+  static constexpr double factor = 0x1p128;
   static constexpr int least_quotient = -1075;
 };
 
@@ -30,67 +31,53 @@ template <class T>
 int exponent_of(typename T::Bits bits) {
   return static_cast<int>(bits >> T::mantissa_bits & T::exponent_limit);
 }
-template <class T>
-bool is_denormal(typename T::Bits bits) {
-  return exponent_of<T>(bits) == 0 && static_cast<typename T::Bits>(bits << 1) != 0;
-}
-template <class T>
-bool is_zero(typename T::Bits bits) {
-  return static_cast<typename T::Bits>(bits << 1) == 0;
-}
 
-// Would numerator / denominator be a denormal (or vanish)?
-template <class T>
-bool quotient_is_denormal(typename T::Bits numerator, typename T::Bits denominator) {
-  using Float = typename T::Float;
-  const Float quotient = std::bit_cast<Float>(numerator) / std::bit_cast<Float>(denominator);
-  return is_denormal<T>(std::bit_cast<typename T::Bits>(quotient)) || quotient == Float{0};
-}
-
-// `value` is the numerator or the denominator; says in `flag` whether v_div_fmas has to scale back.
+// `value` is the numerator or the denominator; `flag` becomes 1 where v_div_fmas has to scale back. One
+// selection after the other, the decisive one last, so that loops over lanes become vectors.
 template <class T>
 typename T::Bits scaled(typename T::Bits value, typename T::Bits denominator, typename T::Bits numerator,
-                        bool& flag) {
+                        typename T::Bits& flag) {
   using Float = typename T::Float;
   using Bits = typename T::Bits;
-  const auto times = [&](int exponent) {
-    return std::bit_cast<Bits>(std::ldexp(std::bit_cast<Float>(value), exponent));
-  };
-  flag = false;
-  if (is_zero<T>(numerator) || is_zero<T>(denominator))
-    return std::bit_cast<Bits>(std::numeric_limits<Float>::quiet_NaN());
-  const Float reciprocal = Float{1} / std::bit_cast<Float>(denominator);
-  const bool tiny_reciprocal = is_denormal<T>(std::bit_cast<Bits>(reciprocal));
-  const bool tiny_quotient = quotient_is_denormal<T>(numerator, denominator);
-  if (exponent_of<T>(numerator) - exponent_of<T>(denominator) >= T::far_apart) {
-    flag = true;
-    return value == denominator ? times(T::scale) : value;
-  }
-  if (is_denormal<T>(denominator))
-    return times(T::scale);
-  if (tiny_reciprocal && tiny_quotient) {
-    flag = true;
-    return value == denominator ? times(-T::scale) : value;
-  }
-  if (tiny_reciprocal)
-    return times(-T::scale);
-  if (tiny_quotient) {
-    flag = true;
-    return value == numerator ? times(T::scale) : value;
-  }
-  if (exponent_of<T>(numerator) <= T::mantissa_bits)
-    return times(T::scale);
-  return value;
+  constexpr Bits exponent_mask = static_cast<Bits>(T::exponent_limit) << T::mantissa_bits;
+  constexpr Bits magnitude_mask = ~(Bits{1} << (sizeof(Bits) * 8 - 1));
+  constexpr Float up = static_cast<Float>(T::factor), down = 1 / up, keep = 1;
+  const Float n = std::bit_cast<Float>(numerator), d = std::bit_cast<Float>(denominator);
+  const Bits quotient = std::bit_cast<Bits>(n / d), reciprocal = std::bit_cast<Bits>(Float{1} / d);
+  const Bits tiny_quotient = quotient & exponent_mask ? 0 : 1;
+  const Bits tiny_reciprocal = reciprocal & exponent_mask ? 0 : reciprocal & magnitude_mask;
+  const Bits n_exponent = numerator >> T::mantissa_bits & T::exponent_limit;
+  const Bits d_exponent = denominator >> T::mantissa_bits & T::exponent_limit;
+
+  const Float up_denominator = value == denominator ? up : keep;
+  const Float down_denominator = value == denominator ? down : keep;
+  const Float up_numerator = value == numerator ? up : keep;
+  const Float down_for_tiny = tiny_quotient ? down_denominator : down;
+  Float factor = n_exponent <= T::mantissa_bits ? up : keep;
+  factor = tiny_quotient ? up_numerator : factor;
+  factor = tiny_reciprocal ? down_for_tiny : factor;
+  factor = d_exponent ? factor : up; // the denominator is a denormal
+  Bits scales_back = d_exponent ? tiny_quotient : 0;
+  factor = n_exponent >= d_exponent + T::far_apart ? up_denominator : factor;
+  scales_back = n_exponent >= d_exponent + T::far_apart ? 1 : scales_back;
+
+  const Bits nan = exponent_mask | quiet_bit<Bits>;
+  Bits result = std::bit_cast<Bits>(std::bit_cast<Float>(value) * factor);
+  result = numerator & magnitude_mask ? result : nan;
+  scales_back = numerator & magnitude_mask ? scales_back : 0;
+  result = denominator & magnitude_mask ? result : nan;
+  flag = denominator & magnitude_mask ? scales_back : 0;
+  return result;
 }
 
 using Quad = __float128;
 
-// a * b + c, times 2^scale or 2^-scale as c, the quotient so far, is large or small; its last bit says
+// a * b + c, times or divided by T::factor as c, the quotient so far, is large or small; its last bit says
 // whether it is inexact, so that it can be rounded to T in any mode. Host rounding must be to nearest here.
 template <class T>
 Quad rescaled_fma(typename T::Float a, typename T::Float b, typename T::Float c) {
-  const Quad factor = static_cast<Quad>(
-      std::ldexp(1.0, exponent_of<T>(std::bit_cast<typename T::Bits>(c)) > T::bias ? T::scale : -T::scale));
+  const bool large = exponent_of<T>(std::bit_cast<typename T::Bits>(c)) > T::bias;
+  const Quad factor = static_cast<Quad>(large ? T::factor : 1 / T::factor);
   if (!std::isfinite(a) || !std::isfinite(b) || !std::isfinite(c))
     return static_cast<Quad>(std::fma(a, b, c));
   const Quad product = static_cast<Quad>(a) * static_cast<Quad>(b), addend = static_cast<Quad>(c);
@@ -111,23 +98,27 @@ typename T::Bits fixed_up(typename T::Bits quotient, typename T::Bits denominato
   constexpr Bits infinity = static_cast<Bits>(T::exponent_limit) << T::mantissa_bits;
   const Bits sign = (denominator ^ numerator) & sign_bit;
   const Bits d = denominator & ~sign_bit, n = numerator & ~sign_bit;
-  if (n > infinity)
-    return numerator | quiet_bit<Bits>;
-  if (d > infinity)
-    return denominator | quiet_bit<Bits>;
-  if ((d == 0 && n == 0) || (d == infinity && n == infinity))
-    return sign_bit | infinity | quiet_bit<Bits>;
-  if (d == 0 || n == infinity)
-    return sign | infinity;
-  if (d == infinity || n == 0)
-    return sign;
-  const int difference = exponent_of<T>(numerator) - exponent_of<T>(denominator);
-  if (difference < T::least_quotient)
-    return sign;
-  // Between finite numbers a NaN comes from an overflow on the way.
-  if ((quotient & ~sign_bit) > infinity)
-    return sign | infinity;
-  return sign | (quotient & ~sign_bit);
+  const int difference = static_cast<int>(numerator >> T::mantissa_bits & T::exponent_limit) -
+                         static_cast<int>(denominator >> T::mantissa_bits & T::exponent_limit);
+  const Bits overflow = sign | infinity, invalid = sign_bit | infinity | quiet_bit<Bits>;
+  // One selection after the other, the decisive one last. Between finite numbers a NaN comes from an overflow
+  // on the way.
+  Bits result = sign | (quotient & ~sign_bit);
+  const auto where = [&result](bool condition, Bits value) {
+    const Bits mask = static_cast<Bits>(0) - static_cast<Bits>(condition);
+    result = (value & mask) | (result & ~mask);
+  };
+  where((quotient & ~sign_bit) > infinity, overflow);
+  where(difference < T::least_quotient, sign);
+  where(n == 0, sign);
+  where(d == infinity, sign);
+  where(n == infinity, overflow);
+  where(d == 0, overflow);
+  where((n | d) == 0, invalid);
+  where(((n ^ infinity) | (d ^ infinity)) == 0, invalid);
+  where(d > infinity, denominator | quiet_bit<Bits>);
+  where(n > infinity, numerator | quiet_bit<Bits>);
+  return result;
 }
 
 void v_div_scale_f32(Wave& wave, const Instruction& in) {
@@ -136,9 +127,7 @@ void v_div_scale_f32(Wave& wave, const Instruction& in) {
   const u32* denominator = source_row(wave, in.src[1], b1);
   const u32* numerator = source_row(wave, in.src[2], b2);
   for_each_lane(wave, [&](unsigned i) {
-    bool flag;
-    result.lane[i] = scaled<Single>(value[i], denominator[i], numerator[i], flag);
-    flags.lane[i] = flag;
+    result.lane[i] = scaled<Single>(value[i], denominator[i], numerator[i], flags.lane[i]);
   });
   wave.write_mask(in.dst2, row_to_mask(flags.lane, wave.lanes) & wave.exec());
   store_row(wave, in.dst.index, result.lane, wave.exec());
@@ -151,9 +140,9 @@ void v_div_scale_f64(Wave& wave, const Instruction& in) {
   const Wide numerator = wide_source(wave, in.src[2], b2);
   Row flags;
   write_wide_lanes(wave, in.dst, [&](unsigned i) {
-    bool flag;
+    u64 flag;
     const u64 result = scaled<Double>(value[i], denominator[i], numerator[i], flag);
-    flags.lane[i] = flag;
+    flags.lane[i] = static_cast<u32>(flag);
     return result;
   });
   wave.write_mask(in.dst2, row_to_mask(flags.lane, wave.lanes) & wave.exec());

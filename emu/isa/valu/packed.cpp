@@ -112,7 +112,9 @@ void f16_binary(Wave& wave, const Instruction& in) {
   Row b0, b1;
   const Halves a = halves(wave, in, 0, b0), b = halves(wave, in, 1, b1);
   const HalfFinish finish(wave, in);
-  const auto half = [&](u32 x, u32 y) { return finish(Op::run(finish, half_to_float(x), half_to_float(y))); };
+  const auto half = [&](u32 x, u32 y) __attribute__((always_inline)) {
+    return finish(Op::run(finish, half_to_float(x), half_to_float(y)));
+  };
   write_lanes(wave, in.dst, [&](unsigned i) {
     return half(a.low_f16(i), b.low_f16(i)) | half(a.high_f16(i), b.high_f16(i)) << 16;
   });
@@ -131,7 +133,9 @@ void f16_extremum(Wave& wave, const Instruction& in) {
   const Halves a = halves(wave, in, 0, b0), b = halves(wave, in, 1, b1);
   const bool is_ieee = ieee(wave);
   const HalfFinish finish(wave, in);
-  const auto half = [&](u32 x, u32 y) { return finish.bits(op(x, y, is_ieee)); };
+  const auto half = [&](u32 x, u32 y) __attribute__((always_inline)) {
+    return finish.bits(op(x, y, is_ieee));
+  };
   write_lanes(wave, in.dst, [&](unsigned i) {
     return half(a.low_f16(i), b.low_f16(i)) | half(a.high_f16(i), b.high_f16(i)) << 16;
   });
@@ -141,13 +145,14 @@ void v_pk_fma_f16(Wave& wave, const Instruction& in) {
   Row b0, b1, b2;
   const Halves a = halves(wave, in, 0, b0), b = halves(wave, in, 1, b1), c = halves(wave, in, 2, b2);
   const HalfFinish finish(wave, in);
-  const auto half = [&](u32 x, u32 y, u32 z) {
+  const auto half = [&](u32 x, u32 y, u32 z) __attribute__((always_inline)) {
     return finish(finish.fma(half_to_float(x), half_to_float(y), half_to_float(z)));
   };
-  write_lanes(wave, in.dst, [&](unsigned i) {
-    return half(a.low_f16(i), b.low_f16(i), c.low_f16(i)) | half(a.high_f16(i), b.high_f16(i), c.high_f16(i))
-                                                                << 16;
-  });
+  write_lanes(
+      wave, in.dst, [&](unsigned i) __attribute__((always_inline)) {
+        return half(a.low_f16(i), b.low_f16(i), c.low_f16(i)) |
+               half(a.high_f16(i), b.high_f16(i), c.high_f16(i)) << 16;
+      });
 }
 
 // VOP2: both halves in place, the destination is the addend.

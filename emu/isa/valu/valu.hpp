@@ -358,7 +358,7 @@ template <class F>
 
 // --- f16: computed in f32, exactly or rounded to odd, then rounded once
 
-inline float half_to_float(u32 half) {
+[[gnu::always_inline]] inline float half_to_float(u32 half) {
   const u32 magnitude = (half & 0x7fff) << 13;
   // A binary16 subnormal becomes a binary32 subnormal here; the multiplication makes both right.
   const u32 scaled = as_bits(as_float(magnitude) * 0x1p112f);
@@ -377,7 +377,7 @@ public:
         plain_(all_if(!in.clamp && factor_ == 1.0f)), overflow_to_max_(wave.mode & mode::fp16_ovfl ? 1 : 0),
         nearest_(rounding == 0), up_(rounding == 1), down_(rounding == 2) {}
 
-  u32 operator()(float value) const {
+  [[gnu::always_inline]] u32 operator()(float value) const {
     const float scaled = value * factor_;
     const u32 unclamped = as_bits(scaled);
     const u32 limited = as_bits(scaled > 0.0f ? (scaled < 1.0f ? scaled : 1.0f) : 0.0f);
@@ -388,7 +388,7 @@ public:
 
   // p + c, for numbers whose sum neither overflows nor underflows. Its last bit says whether it is inexact,
   // so that rounding it again to fewer bits is right in every mode.
-  float sum(float p, float c) const {
+  [[gnu::always_inline]] float sum(float p, float c) const {
     const float total = p + c;
     const float c_part = total - p;
     const float error = (p - (total - c_part)) + (c - c_part);
@@ -404,16 +404,16 @@ public:
   }
 
   // a * b + c for binary16 operands, whose product is exact in binary32.
-  float fma(float a, float b, float c) const { return sum(a * b, c); }
+  [[gnu::always_inline]] float fma(float a, float b, float c) const { return sum(a * b, c); }
 
   // As operator(), for a result that is binary16 already.
-  u32 bits(u32 half) const {
+  [[gnu::always_inline]] u32 bits(u32 half) const {
     const u32 flushed = half & 0x7c00 ? half : half & denormal_;
     return (flushed & plain_) | ((*this)(half_to_float(half)) & ~plain_);
   }
 
 private:
-  u32 rounded(u32 value) const {
+  [[gnu::always_inline]] u32 rounded(u32 value) const {
     constexpr u32 least_exponent = 127 - 14, beyond_exponent = 127 + 16;
     const u32 magnitude = value & 0x7fffffff, sign = value >> 16 & 0x8000;
     const u32 away = value & 0x80000000 ? down_ : up_;
