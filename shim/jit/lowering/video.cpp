@@ -110,7 +110,6 @@ void finish_scalar(Emitter& e, Value* result, Type type, bool sat) {
   const bool is_signed = ptx::is_signed(type);
   if (sat)
     result = clamp(e, result, place.bits, is_signed);
-  // The second operation sees all bits of the first one's result.
   if (second == "add")
     result = e.b.CreateAdd(result, extend(e, e.read(3, type), 64, is_signed));
   else if (!second.empty())
@@ -121,18 +120,19 @@ void finish_scalar(Emitter& e, Value* result, Type type, bool sat) {
   e.write(destination, low, type);
 }
 
+// NVIDIA's driver, seen: sums and differences that saturate to .u32 stop at zero, and wrap above.
 void scalar(Emitter& e, Operation operation) {
   const Type type = take_word_type(e), a_type = take_word_type(e), b_type = take_word_type(e);
   bool sat = e.modifiers().take("sat");
   e.expect_operands(3, 4);
   Value* result = operation(e, selected(e, 1, a_type), selected(e, 2, b_type));
-  // NVIDIA's driver, seen: an unsigned sum of operands with different signs is clamped at zero only, and
-  // wraps above.
-  const bool mixed = operation == sum && type == Type::u32 && a_type != b_type;
-  if (sat && mixed && e.operand(0).selector.empty()) {
+  if (sat && type == Type::u32 && e.operand(0).selector.empty()) {
     result = larger(e, result, number(e, 0));
     sat = false;
   }
+  // A second operation sees 32 bits, but a distance, which has no sign, whole.
+  if (!sat && operation != distance)
+    result = extend(e, narrow(e, result), 64, ptx::is_signed(type));
   finish_scalar(e, result, type, sat);
 }
 
@@ -177,7 +177,9 @@ void vset(Emitter& e) {
   finish_scalar(e, e.b.CreateZExt(truth, e.b.getInt64Ty()), Type::u32, false);
 }
 
-// d = a * b + c, each with a sign of its own, + 1 with .po, shifted and clamped.
+// d = a * b + c, each with a sign of its own, + 1 with .po, shifted and clamped. As NVIDIA's driver does it
+// (seen): whole words and c count as signed, whatever their types say; the types decide how the sum is
+// shifted and clamped.
 void vmad(Emitter& e) {
   const Type type = take_word_type(e), a_type = take_word_type(e), b_type = take_word_type(e);
   const bool plus_one = e.modifiers().take("po"), sat = e.modifiers().take("sat");
@@ -187,23 +189,20 @@ void vmad(Emitter& e) {
   if (plus_one && (product_negated || c_negated))
     e.fail("a sign beside `.po`");
   const bool is_signed = ptx::is_signed(a_type) || ptx::is_signed(b_type) || product_negated || c_negated;
-  // 32 x 32 bits plus 32 bits may need 65.
-  llvm::Type* wide = e.b.getIntNTy(96);
-  const auto widened = [&](Value* x) { return e.b.CreateSExt(x, wide); };
-  Value* product = e.b.CreateMul(widened(selected(e, 1, a_type)), widened(selected(e, 2, b_type)));
-  Value* c = extend(e, word(e, e.operand(3), type), 96, ptx::is_signed(type));
+  const auto factor = [&](std::size_t index, Type own) {
+    return selected(e, index, e.operand(index).selector.empty() ? Type::s32 : own);
+  };
+  Value* product = e.b.CreateMul(factor(1, a_type), factor(2, b_type));
+  Value* c = extend(e, word(e, e.operand(3), type), 64, true);
   Value* result =
       e.b.CreateAdd(product_negated ? e.b.CreateNeg(product) : product, c_negated ? e.b.CreateNeg(c) : c);
   if (plus_one)
-    result = e.b.CreateAdd(result, llvm::ConstantInt::get(wide, 1));
-  if (!scale.empty())
-    result = e.b.CreateAShr(result, scale == "shr7" ? 7 : 15);
-  if (sat) {
-    const llvm::APInt most = llvm::APInt::getLowBitsSet(96, is_signed ? 31 : 32);
-    const llvm::APInt least = is_signed ? ~most : llvm::APInt(96, 0);
-    result = larger(e, smaller(e, result, e.b.getInt(most)), e.b.getInt(least));
+    result = e.b.CreateAdd(result, number(e, 1));
+  if (!scale.empty()) {
+    const std::uint64_t distance = scale == "shr7" ? 7 : 15;
+    result = is_signed ? e.b.CreateAShr(result, distance) : e.b.CreateLShr(result, distance);
   }
-  e.write(0, narrow(e, result), type);
+  e.write(0, narrow(e, sat ? clamp(e, result, 32, is_signed) : result), type);
 }
 
 // Which parts of a and b, counted through both, the selector picks; part 0 first.
