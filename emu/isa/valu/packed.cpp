@@ -115,9 +115,10 @@ void f16_binary(Wave& wave, const Instruction& in) {
   const auto half = [&](u32 x, u32 y) __attribute__((always_inline)) {
     return finish(Op::run(finish, half_to_float(x), half_to_float(y)));
   };
-  write_lanes(wave, in.dst, [&](unsigned i) {
-    return half(a.low_f16(i), b.low_f16(i)) | half(a.high_f16(i), b.high_f16(i)) << 16;
-  });
+  write_lanes(
+      wave, in.dst, [&](unsigned i) __attribute__((always_inline)) {
+        return half(a.low_f16(i), b.low_f16(i)) | half(a.high_f16(i), b.high_f16(i)) << 16;
+      });
 }
 
 struct AddF16 {
@@ -136,9 +137,10 @@ void f16_extremum(Wave& wave, const Instruction& in) {
   const auto half = [&](u32 x, u32 y) __attribute__((always_inline)) {
     return finish.bits(op(x, y, is_ieee));
   };
-  write_lanes(wave, in.dst, [&](unsigned i) {
-    return half(a.low_f16(i), b.low_f16(i)) | half(a.high_f16(i), b.high_f16(i)) << 16;
-  });
+  write_lanes(
+      wave, in.dst, [&](unsigned i) __attribute__((always_inline)) {
+        return half(a.low_f16(i), b.low_f16(i)) | half(a.high_f16(i), b.high_f16(i)) << 16;
+      });
 }
 
 void v_pk_fma_f16(Wave& wave, const Instruction& in) {
