@@ -161,6 +161,10 @@ bool is_nan(const std::string& type, std::uint64_t value) {
   return (value & low_bits(format.bits - 1)) > infinity;
 }
 
+std::uint64_t one_nan(const std::string& type, std::uint64_t value) {
+  return is_nan(type, value) ? low_bits(float_format(type).bits - 1) : value;
+}
+
 double to_double(const std::string& type, std::uint64_t value) {
   return type == "f64" ? std::bit_cast<double>(value)
                        : std::bit_cast<float>(static_cast<std::uint32_t>(value));
@@ -199,8 +203,8 @@ unsigned type_bytes(const std::string& type) {
   return static_cast<unsigned>(std::stoi(type.substr(1))) / 8;
 }
 
-std::vector<Case> load() {
-  std::ifstream file(environment("PTX_CASES"));
+std::vector<Case> load(const char* variable) {
+  std::ifstream file(environment(variable));
   std::vector<Case> cases;
   for (std::string line; std::getline(file, line);) {
     const auto fields = split(line, '|', 5);
@@ -297,6 +301,26 @@ std::vector<std::byte> golden(const Case& c) {
     return bytes;
   }
   throw std::runtime_error("no golden results for " + c.name);
+}
+
+std::uint64_t expected_digest(const Case& c) {
+  return std::stoull(split(c.tolerance, ' ').at(1), nullptr, 16);
+}
+
+std::uint64_t digest(const Case& c, const std::vector<std::byte>& results) {
+  const unsigned width = type_bytes(c.result);
+  const bool halves = c.tolerance.starts_with("f16x2");
+  std::uint64_t hash = 0xcbf29ce484222325; // FNV-1a, over elements
+  for (std::size_t at = 0; at < results.size(); at += width) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, results.data() + at, width);
+    if (halves)
+      value = one_nan("f16", value >> 16) << 16 | one_nan("f16", value & 0xffff);
+    else
+      value = one_nan(c.result, value);
+    hash = (hash ^ value) * 0x100000001b3;
+  }
+  return hash;
 }
 
 bool agrees(const Case& c, std::uint64_t expected, std::uint64_t got) {

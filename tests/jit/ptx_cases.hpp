@@ -20,8 +20,14 @@ struct Case {
   std::string body;
 };
 
-// The cases of the file that the environment variable PTX_CASES names.
-std::vector<Case> load();
+// The cases of the file that an environment variable names: PTX_CASES has golden results for them, and
+// PTX_DIGESTS has, behind each tolerance, the digest of what the same GPU gave.
+std::vector<Case> load(const char* variable = "PTX_CASES");
+
+// A digest of results in which all NaNs are one, as the tolerance of a case of PTX_DIGESTS holds it in
+// hexadecimal.
+std::uint64_t digest(const Case& c, const std::vector<std::byte>& results);
+std::uint64_t expected_digest(const Case& c);
 
 // A module whose entry `k` takes the addresses of the operands' arrays and of the results' array (always as
 // parameters p0 to p3), and runs the body once for each thread.

@@ -92,4 +92,11 @@ TEST(RunCases, results_agree_with_a_real_gpu) {
   }
 }
 
+TEST(RunCases, digests_agree_with_a_real_gpu) {
+  Device device;
+  ASSERT_TRUE(device.ready());
+  for (const auto& c : ptx_cases::load("PTX_DIGESTS"))
+    EXPECT_EQ(ptx_cases::digest(c, device.run(c)), ptx_cases::expected_digest(c)) << c.name;
+}
+
 } // namespace
