@@ -170,12 +170,53 @@ Result<void> Context::synchronize_blocking() {
   return synchronize_streams(false);
 }
 
-Result<std::unique_ptr<Channel>> Context::acquire_channel(int priority) {
-  return device_.acquire_channel(queue_priority(priority));
+std::unique_ptr<Channel> Context::take_idle_channel() {
+  std::unique_ptr<Channel> taken = legacy_->give_up_channel();
+  std::lock_guard lock(mutex_);
+  for (auto it = streams_.begin(); it != streams_.end() && !taken; ++it)
+    taken = (*it)->give_up_channel();
+  return taken;
 }
 
-void Context::release_channel(std::unique_ptr<Channel> channel) {
-  device_.release_channel(std::move(channel));
+Result<void> Context::wait_for_any_stream() {
+  std::vector<MarkerRef> markers;
+  {
+    std::lock_guard lock(mutex_);
+    for (const std::unique_ptr<Stream>& stream : streams_) {
+      Result<MarkerRef> marker = stream->mark_tail();
+      if (!marker)
+        return marker.error();
+      if (*marker)
+        markers.push_back(std::move(*marker));
+    }
+  }
+  if (markers.empty())
+    return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "other contexts have all {} queues",
+                      Channel::most_on_a_device);
+  std::vector<kfd::SignalCondition> conditions;
+  for (const MarkerRef& marker : markers)
+    conditions.push_back({&marker->signal, 1});
+  Result<kfd::WaitResult> waited = kfd::wait_any(device_.opened(), conditions);
+  return waited ? Result<void>() : waited.error();
+}
+
+Result<std::unique_ptr<Channel>> Context::acquire_channel(int priority) {
+  for (;;) {
+    Result<std::unique_ptr<Channel>> channel = device_.acquire_channel(queue_priority(priority));
+    if (!channel || *channel)
+      return channel;
+    std::unique_ptr<Channel> taken = take_idle_channel();
+    if (taken && taken->priority() == queue_priority(priority))
+      return taken;
+    if (taken) // of another priority: it makes room for a new one
+      device_.release_channel(std::move(taken), true);
+    else if (Result<void> waited = wait_for_any_stream(); !waited)
+      return waited.error();
+  }
+}
+
+void Context::release_channel(std::unique_ptr<Channel> channel, bool reusable) {
+  device_.release_channel(std::move(channel), reusable);
 }
 
 Result<MarkerRef> Context::acquire_marker(kfd::SignalKind kind) {

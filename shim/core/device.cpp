@@ -48,6 +48,7 @@ Result<const BlitKernels*> Device::blit() {
 }
 
 Result<std::unique_ptr<Channel>> Device::acquire_channel(kfd::QueuePriority priority) {
+  std::unique_ptr<Channel> of_another_priority; // gone before the new one is made
   {
     std::lock_guard lock(mutex_);
     for (auto it = channels_.rbegin(); it != channels_.rend(); ++it)
@@ -56,16 +57,38 @@ Result<std::unique_ptr<Channel>> Device::acquire_channel(kfd::QueuePriority prio
         channels_.erase(std::next(it).base());
         return channel;
       }
+    if (channel_count_ < Channel::most_on_a_device) {
+      ++channel_count_;
+    } else if (!channels_.empty()) {
+      of_another_priority = std::move(channels_.back());
+      channels_.pop_back();
+    } else {
+      return std::unique_ptr<Channel>();
+    }
   }
-  return Channel::create(*gpu_, *markers_, priority);
+  of_another_priority.reset();
+  Result<std::unique_ptr<Channel>> made = Channel::create(*gpu_, *markers_, priority);
+  if (!made) {
+    std::lock_guard lock(mutex_);
+    --channel_count_;
+  }
+  return made;
 }
 
-void Device::release_channel(std::unique_ptr<Channel> channel) {
+void Device::release_channel(std::unique_ptr<Channel> channel, bool reusable) {
   constexpr std::size_t kept = 8;
-  channel->reap();
+  if (reusable)
+    channel->reap();
+  {
+    std::lock_guard lock(mutex_);
+    if (reusable && channels_.size() < kept) {
+      channels_.push_back(std::move(channel));
+      return;
+    }
+  }
+  channel.reset();
   std::lock_guard lock(mutex_);
-  if (channels_.size() < kept)
-    channels_.push_back(std::move(channel));
+  --channel_count_;
 }
 
 Result<Context*> Device::retain_primary() {

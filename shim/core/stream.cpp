@@ -9,19 +9,51 @@ Stream::Stream(Context& context, StreamRole role, unsigned flags, int priority)
 
 Stream::~Stream() {
   order_marker_.reset();
-  if (channel_ && channel_->idle())
-    context_.release_channel(std::move(channel_));
+  if (channel_) {
+    bool idle = channel_->idle();
+    context_.release_channel(std::move(channel_), idle);
+  }
 }
 
 Result<void> Stream::begin_locked(std::unique_lock<std::mutex>& lock, std::uint32_t packets,
                                   std::uint32_t kernarg_bytes) {
-  if (!channel_) {
+  while (!channel_) {
+    lock.unlock(); // the context may look for a queue in other streams
     Result<std::unique_ptr<Channel>> channel = context_.acquire_channel(priority_);
+    lock.lock();
     if (!channel)
       return channel.error();
-    channel_ = std::move(*channel);
+    if (channel_)
+      context_.release_channel(std::move(*channel), true);
+    else
+      channel_ = std::move(*channel);
   }
-  return channel_->reserve(lock, packets, kernarg_bytes);
+  ++channel_users_; // reserve() may wait without the lock
+  Result<void> reserved = channel_->reserve(lock, packets, kernarg_bytes);
+  --channel_users_;
+  return reserved;
+}
+
+std::unique_ptr<Channel> Stream::give_up_channel() {
+  std::lock_guard lock(mutex_);
+  if (!channel_ || channel_users_ > 0 || !channel_->idle())
+    return nullptr;
+  return std::move(channel_);
+}
+
+Result<MarkerRef> Stream::mark_tail() {
+  std::unique_lock lock(mutex_);
+  if (!channel_)
+    return MarkerRef();
+  channel_->reap();
+  if (!channel_->has_room())
+    return MarkerRef();
+  Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::interrupting);
+  if (marker && (*marker)->signal.kind() == kfd::SignalKind::interrupting)
+    channel_->record(*marker);
+  else if (marker)
+    return MarkerRef();
+  return marker;
 }
 
 Result<MarkerRef> Stream::record(kfd::SignalKind kind) {
@@ -96,8 +128,20 @@ Result<void> Stream::order_behind(Stream& other, std::atomic<std::uint64_t>& see
 Result<void> Stream::order_slow() {
   if (role_ != StreamRole::legacy)
     return order_behind(context_.legacy_stream(), seen_legacy_);
-  return context_.for_each_blocking(
-      [&](Stream& other) { return order_behind(other, other.seen_by_legacy_); });
+  if (!context_.has_blocking_streams())
+    return {};
+  // The visit holds the context's lock, under which no queue can be looked for: so this stream gets its own
+  // before.
+  std::unique_lock lock(mutex_);
+  if (Result<void> ready = begin_locked(lock, 1, 0); !ready)
+    return ready;
+  ++channel_users_;
+  lock.unlock();
+  Result<void> ordered =
+      context_.for_each_blocking([&](Stream& other) { return order_behind(other, other.seen_by_legacy_); });
+  lock.lock();
+  --channel_users_;
+  return ordered;
 }
 
 Result<bool> Stream::idle() {
@@ -152,15 +196,17 @@ Result<MarkerRef> Stream::sync_marker() {
       return MarkerRef();
     point = channel_->point();
     channel = channel_.get();
+    ++channel_users_;
   }
   Result<bool> reached = channel->reached(point);
+  std::unique_lock lock(mutex_);
+  --channel_users_;
   if (!reached)
     return reached.error();
   if (*reached)
     return MarkerRef();
   if (point.marker && point.marker->signal.kind() == kfd::SignalKind::interrupting)
     return point.marker;
-  std::unique_lock lock(mutex_);
   Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::interrupting);
   if (!marker)
     return marker;

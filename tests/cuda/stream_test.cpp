@@ -186,6 +186,12 @@ struct Log {
     std::lock_guard lock(mutex);
     entries.push_back(entry);
   }
+  // Race detectors do not see that the GPU puts the functions before the synchronization: so the lock, here
+  // as well.
+  std::vector<int> read() {
+    std::lock_guard lock(mutex);
+    return entries;
+  }
 };
 struct Call {
   Log* log;
@@ -203,9 +209,10 @@ TEST_F(Stream, host_functions_run_in_order_and_hold_up_what_follows) {
         stream, [](void* data) { static_cast<Call*>(data)->log->add(static_cast<Call*>(data)->entry); },
         &call));
   ASSERT_OK(cuStreamSynchronize(stream));
-  ASSERT_EQ(50u, log.entries.size());
+  std::vector<int> entries = log.read();
+  ASSERT_EQ(50u, entries.size());
   for (int i = 0; i < 50; ++i)
-    EXPECT_EQ(i, log.entries[static_cast<std::size_t>(i)]);
+    EXPECT_EQ(i, entries[static_cast<std::size_t>(i)]);
   EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuLaunchHostFunc(stream, nullptr, nullptr));
   EXPECT_OK(cuStreamDestroy(stream));
 }
@@ -245,32 +252,35 @@ TEST_F(Stream, event_in_a_blocking_stream_waits_for_the_legacy_stream) {
 
 TEST_F(Stream, callbacks_see_stream_status_and_data) {
   struct Seen {
-    CUstream stream = nullptr;
-    CUresult status = CUDA_ERROR_UNKNOWN;
-    std::thread::id thread;
+    std::atomic<CUstream> stream = nullptr;
+    std::atomic<CUresult> status = CUDA_ERROR_UNKNOWN;
+    std::atomic<std::thread::id> thread;
   } seen;
   CUstream stream = create();
   ASSERT_OK(cuStreamAddCallback(
       stream,
       [](CUstream where, CUresult status, void* data) {
-        *static_cast<Seen*>(data) = {where, status, std::this_thread::get_id()};
+        auto* result = static_cast<Seen*>(data);
+        result->stream = where;
+        result->status = status;
+        result->thread = std::this_thread::get_id();
       },
       &seen, 0));
   ASSERT_OK(cuStreamSynchronize(stream));
-  EXPECT_EQ(stream, seen.stream);
-  EXPECT_EQ(CUDA_SUCCESS, seen.status);
-  EXPECT_NE(std::this_thread::get_id(), seen.thread);
+  EXPECT_EQ(stream, seen.stream.load());
+  EXPECT_EQ(CUDA_SUCCESS, seen.status.load());
+  EXPECT_NE(std::this_thread::get_id(), seen.thread.load());
   EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuStreamAddCallback(stream, nullptr, nullptr, 0));
   EXPECT_OK(cuStreamDestroy(stream));
 }
 
 TEST_F(Stream, calls_from_host_functions_are_refused) {
   CUstream stream = create();
-  CUresult result = CUDA_SUCCESS;
+  std::atomic<CUresult> result = CUDA_SUCCESS;
   ASSERT_OK(cuLaunchHostFunc(
-      stream, [](void* data) { *static_cast<CUresult*>(data) = cuCtxSynchronize(); }, &result));
+      stream, [](void* data) { *static_cast<std::atomic<CUresult>*>(data) = cuCtxSynchronize(); }, &result));
   ASSERT_OK(cuStreamSynchronize(stream));
-  EXPECT_NE(CUDA_SUCCESS, result);
+  EXPECT_NE(CUDA_SUCCESS, result.load());
   EXPECT_OK(cuStreamDestroy(stream));
 }
 
@@ -299,6 +309,27 @@ TEST_F(Stream, many_at_once) {
   EXPECT_OK(cuMemcpyDtoH(values.data(), address, 64 * 4));
   for (unsigned i = 0; i < 64; ++i)
     EXPECT_EQ(i, values[i]);
+  for (CUstream stream : streams)
+    EXPECT_OK(cuStreamDestroy(stream));
+  EXPECT_OK(cuMemFree(address));
+}
+
+// The kernel gives a process 127 queues: streams that have nothing to do pass theirs on.
+TEST_F(Stream, a_thousand_of_them) {
+  constexpr unsigned count = 1000;
+  std::vector<CUstream> streams;
+  CUdeviceptr address = allocate(count * 4);
+  for (unsigned i = 0; i < count; ++i) {
+    streams.push_back(create());
+    ASSERT_OK(cuMemsetD32Async(address + 4 * i, i, 1, streams.back()));
+  }
+  for (unsigned i = 0; i < count; i += 50)
+    ASSERT_OK(cuMemsetD32Async(address + 4 * i, i + 1, 1, streams[i]));
+  ASSERT_OK(cuCtxSynchronize());
+  std::vector<unsigned> values(count);
+  EXPECT_OK(cuMemcpyDtoH(values.data(), address, count * 4));
+  for (unsigned i = 0; i < count; ++i)
+    ASSERT_EQ(i % 50 == 0 ? i + 1 : i, values[i]);
   for (CUstream stream : streams)
     EXPECT_OK(cuStreamDestroy(stream));
   EXPECT_OK(cuMemFree(address));

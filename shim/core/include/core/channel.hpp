@@ -29,6 +29,9 @@ struct Dispatch {
 
 class Channel {
 public:
+  // The hardware scheduler takes 127 queues of one process on one device (pqm_create_queue in amdkfd).
+  static constexpr std::size_t most_on_a_device = 126;
+
   static Result<std::unique_ptr<Channel>> create(kfd::Device& device, MarkerPool& markers,
                                                  kfd::QueuePriority priority);
   ~Channel() = default;
@@ -49,6 +52,8 @@ public:
   // Nothing after it starts before `marker` is done.
   void wait(MarkerRef marker);
 
+  // Would reserve() of one packet return at once?
+  bool has_room() const { return fits(1, 0); }
   // Has everything been done?
   bool idle() const { return tail_ ? tail_->done() : done() == counted_; }
   // Spins a few microseconds for the point that the channel has reached now.

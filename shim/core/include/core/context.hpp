@@ -57,10 +57,11 @@ public:
   Result<Stream*> per_thread_stream();
   // Gives up the per-thread stream of a thread that ends.
   void drop_thread_stream(std::uint64_t thread);
+  bool has_blocking_streams() const { return blocking_count_.load(std::memory_order_acquire) != 0; }
   // Calls `visit(Stream&)` for every stream that the legacy one is ordered with; stops at the first error.
   template <class Visit>
   Result<void> for_each_blocking(Visit&& visit) {
-    if (blocking_count_.load(std::memory_order_acquire) == 0)
+    if (!has_blocking_streams())
       return {};
     std::lock_guard lock(mutex_);
     for (const std::unique_ptr<Stream>& stream : streams_)
@@ -73,8 +74,10 @@ public:
   Result<void> synchronize();
   // Waits for what the legacy stream is ordered with: its own work and the blocking streams'.
   Result<void> synchronize_blocking();
+  // Takes the queue of a stream that is idle where the device has no more, and waits for one where all are
+  // busy. CUDA_ERROR_OUT_OF_MEMORY where this context has none at all. The caller holds no stream's lock.
   Result<std::unique_ptr<Channel>> acquire_channel(int priority);
-  void release_channel(std::unique_ptr<Channel> channel);
+  void release_channel(std::unique_ptr<Channel> channel, bool reusable);
   Result<MarkerRef> acquire_marker(kfd::SignalKind kind);
 
   // --- what else lives in it ---
@@ -108,6 +111,8 @@ private:
   Context(Device& device, unsigned flags, bool primary);
   void reap_retired_locked();
   Result<void> synchronize_streams(bool all);
+  std::unique_ptr<Channel> take_idle_channel();
+  Result<void> wait_for_any_stream();
 
   Device& device_;
   const unsigned flags_;

@@ -57,9 +57,10 @@ public:
   MarkerPool& markers() const { return *markers_; }
   Result<const BlitKernels*> blit();
 
-  // Queues that no stream has at the moment.
+  // Queues: one that no stream has at the moment, or a new one; null where the device has no more.
   Result<std::unique_ptr<Channel>> acquire_channel(kfd::QueuePriority priority);
-  void release_channel(std::unique_ptr<Channel> channel);
+  // `reusable`: nothing runs in it.
+  void release_channel(std::unique_ptr<Channel> channel, bool reusable);
 
   // --- primary context ---
   Result<Context*> retain_primary();
@@ -85,7 +86,8 @@ private:
   std::unique_ptr<kfd::Device> gpu_;
   std::unique_ptr<MarkerPool> markers_;
   std::unique_ptr<BlitKernels> blit_;
-  std::vector<std::unique_ptr<Channel>> channels_;
+  std::vector<std::unique_ptr<Channel>> channels_; // idle
+  std::size_t channel_count_ = 0;                  // idle or not
   std::mutex primary_mutex_;
   std::unique_ptr<Context> primary_;
   int primary_references_ = 0;

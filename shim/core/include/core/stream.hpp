@@ -74,6 +74,11 @@ public:
 
   // For the implicit ordering: a marker behind the work that the stream has now; empty where it is idle.
   Result<MarkerRef> order_marker();
+  // The stream's queue where it has one and does not need it now, else null.
+  std::unique_ptr<Channel> give_up_channel();
+  // An interrupting marker that only the caller has, behind the stream's work; empty where the stream has no
+  // queue, or no room in it. Never blocks.
+  Result<MarkerRef> mark_tail();
   std::uint64_t work() const { return work_.load(std::memory_order_acquire); }
 
   std::uint64_t handle = 0;
@@ -99,6 +104,7 @@ private:
   const int priority_;
   std::mutex mutex_;
   std::unique_ptr<Channel> channel_;
+  unsigned channel_users_ = 0;          // calls that use channel_ without the lock
   std::atomic<std::uint64_t> work_ = 0; // operations that someone may have to wait for
   // How much of the other side's work this pair is ordered behind already.
   std::atomic<std::uint64_t> seen_legacy_ = 0;
