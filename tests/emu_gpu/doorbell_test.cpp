@@ -116,6 +116,7 @@ void on_program_segv(int, siginfo_t* info, void*) {
 }
 
 TEST(doorbell, the_programs_own_handler_gets_its_own_faults_and_no_others) {
+  caught = 0;
   Machine machine;
   machine.gpu.watch_doorbells(machine.doorbells, Machine::doorbell_page);
   AqlQueue queue(machine);
