@@ -11,11 +11,13 @@ inline constexpr int batch_size = 200; // below every queue's length
 inline constexpr int batches =
     200; // a fixed number: what is reported is the time of one call, not of a batch
 
-// Reports the mean time of one call of `enqueue`.
-template <class Enqueue, class Drain>
-void time_batches(benchmark::State& state, Enqueue&& enqueue, Drain&& drain) {
+// Reports the mean time of one call of `enqueue`. `prepare` runs before each batch, `drain` after it, off the
+// clock.
+template <class Prepare, class Enqueue, class Drain>
+void time_batches(benchmark::State& state, Prepare&& prepare, Enqueue&& enqueue, Drain&& drain) {
   using Clock = std::chrono::steady_clock;
   for (auto _ : state) {
+    prepare();
     const Clock::time_point start = Clock::now();
     for (int i = 0; i < batch_size; ++i)
       enqueue();
@@ -23,6 +25,12 @@ void time_batches(benchmark::State& state, Enqueue&& enqueue, Drain&& drain) {
     drain();
     state.SetIterationTime(elapsed.count() / batch_size);
   }
+}
+
+template <class Enqueue, class Drain>
+void time_batches(benchmark::State& state, Enqueue&& enqueue, Drain&& drain) {
+  time_batches(
+      state, [] {}, enqueue, drain);
 }
 
 // A call that must succeed.

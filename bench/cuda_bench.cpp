@@ -94,15 +94,14 @@ void import_map_free_destroy(benchmark::State& state) {
   }
 }
 
-// One timeline for the whole program, because its values only grow.
 struct Timeline {
   CUexternalSemaphore semaphore;
   std::uint64_t value = 0;
 
-  Timeline() {
+  explicit Timeline(int fd) {
     CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC description = {};
     description.type = timeline_fd;
-    description.handle.fd = cuda().exporter.export_syncobj();
+    description.handle.fd = fd;
     BENCH_REQUIRE(cuImportExternalSemaphore(&semaphore, &description));
   }
 
@@ -118,19 +117,29 @@ struct Timeline {
   }
 };
 
+// Of each one for the whole program, because their values only grow.
 Timeline& timeline() {
-  static Timeline instance;
+  static Timeline instance(cuda().exporter.export_syncobj());
+  return instance;
+}
+Timeline& gate() {
+  static Timeline instance(cuda().exporter.export_gate());
   return instance;
 }
 
-// Behind a kernel, so that the signal has something to wait for.
+// In a stream that waits, so that nothing is due before the batch is in.
 void signal_enqueue(benchmark::State& state) {
   timeline();
   bench::time_batches(
-      state, [] { timeline().signal(); },
+      state,
       [] {
+        ++gate().value;
+        gate().wait();
+      },
+      [] { timeline().signal(); },
+      [] {
+        cuda().exporter.open_gate(gate().value);
         cuda().exporter.wait_for(timeline().value);
-        cuda().launch();
       });
   cuda().drain();
 }

@@ -27,9 +27,11 @@ Exporter::Exporter() {
   request.preferred_heap = AMDGPU_GEM_DOMAIN_VRAM;
   BENCH_REQUIRE(amdgpu_bo_alloc(device_, &request, &buffer_));
   BENCH_REQUIRE(drmSyncobjCreate(render_node_, 0, &syncobj_));
+  BENCH_REQUIRE(drmSyncobjCreate(render_node_, 0, &gate_));
 }
 
 Exporter::~Exporter() {
+  drmSyncobjDestroy(render_node_, gate_);
   drmSyncobjDestroy(render_node_, syncobj_);
   amdgpu_bo_free(buffer_);
   amdgpu_device_deinitialize(device_);
@@ -46,6 +48,17 @@ int Exporter::export_syncobj() const {
   int fd = -1;
   BENCH_REQUIRE(drmSyncobjHandleToFD(render_node_, syncobj_, &fd));
   return fd;
+}
+
+int Exporter::export_gate() const {
+  int fd = -1;
+  BENCH_REQUIRE(drmSyncobjHandleToFD(render_node_, gate_, &fd));
+  return fd;
+}
+
+void Exporter::open_gate(std::uint64_t value) const {
+  std::uint32_t handle = gate_;
+  BENCH_REQUIRE(drmSyncobjTimelineSignal(render_node_, &handle, &value, 1));
 }
 
 void Exporter::wait_for(std::uint64_t value) const {

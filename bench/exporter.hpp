@@ -17,8 +17,11 @@ public:
 
   // A new descriptor of one buffer of `buffer_bytes` in VRAM.
   int export_buffer() const;
-  // A new descriptor of one syncobj.
+  // A new descriptor of one syncobj, and of another one, the gate.
   int export_syncobj() const;
+  int export_gate() const;
+  // Signals the gate's timeline.
+  void open_gate(std::uint64_t value) const;
   // Waits until the syncobj's timeline has reached `value`.
   void wait_for(std::uint64_t value) const;
 
@@ -29,6 +32,7 @@ private:
   amdgpu_device* device_ = nullptr;
   amdgpu_bo* buffer_ = nullptr;
   std::uint32_t syncobj_ = 0;
+  std::uint32_t gate_ = 0;
 };
 
 } // namespace bench
