@@ -103,7 +103,7 @@ inline u64 row_to_mask(const u32* row, unsigned lanes) {
     mask |= u64{static_cast<u8>(~_mm256_movemask_ps(_mm256_castsi256_ps(zero)))} << i;
   }
 #else
-  for (unsigned i = 0; i < lanes; ++i)
+  for (unsigned i = 0; i < lanes && i < max_lanes; ++i) // the second bound is for the compiler
     mask |= u64{row[i] != 0} << i;
 #endif
   return mask;
