@@ -1,7 +1,5 @@
 // Debian's ROCr on the emulated kernel and engines: its own start, queues, packets, signals and waits.
-#include <gtest/gtest.h>
-#include <hsa/hsa.h>
-#include <hsa/hsa_ext_amd.h>
+#include "rocr_client.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -12,60 +10,7 @@
 
 namespace {
 
-constexpr std::uint64_t patience_ns = 20'000'000'000; // of ROCr's clock, 1 GHz
-
-class RocrQueue : public ::testing::Test {
-protected:
-  void SetUp() override {
-    ASSERT_EQ(hsa_init(), HSA_STATUS_SUCCESS);
-    hsa_iterate_agents(
-        [](hsa_agent_t agent, void* self) {
-          hsa_device_type_t type{};
-          hsa_agent_get_info(agent, HSA_AGENT_INFO_DEVICE, &type);
-          auto* test = static_cast<RocrQueue*>(self);
-          (type == HSA_DEVICE_TYPE_GPU ? test->gpu_ : test->cpu_) = agent;
-          return HSA_STATUS_SUCCESS;
-        },
-        this);
-    ASSERT_NE(gpu_.handle, 0u);
-  }
-  void TearDown() override { EXPECT_EQ(hsa_shut_down(), HSA_STATUS_SUCCESS); }
-
-  hsa_queue_t* make_queue(std::uint32_t size = 1024) {
-    hsa_queue_t* queue = nullptr;
-    EXPECT_EQ(
-        hsa_queue_create(gpu_, size, HSA_QUEUE_TYPE_MULTI, nullptr, nullptr, UINT32_MAX, UINT32_MAX, &queue),
-        HSA_STATUS_SUCCESS);
-    return queue;
-  }
-
-  static hsa_signal_t make_signal(hsa_signal_value_t value) {
-    hsa_signal_t signal{};
-    EXPECT_EQ(hsa_signal_create(value, 0, nullptr, &signal), HSA_STATUS_SUCCESS);
-    return signal;
-  }
-
-  static void submit_barrier(hsa_queue_t* queue, hsa_signal_t dependency, hsa_signal_t completion) {
-    const std::uint64_t index = hsa_queue_add_write_index_relaxed(queue, 1);
-    auto* packet = static_cast<hsa_barrier_and_packet_t*>(queue->base_address) + index % queue->size;
-    std::memset(reinterpret_cast<char*>(packet) + 4, 0, sizeof *packet - 4);
-    packet->dep_signal[0] = dependency;
-    packet->completion_signal = completion;
-    const std::uint16_t header = HSA_PACKET_TYPE_BARRIER_AND << HSA_PACKET_HEADER_TYPE |
-                                 1 << HSA_PACKET_HEADER_BARRIER |
-                                 HSA_FENCE_SCOPE_SYSTEM << HSA_PACKET_HEADER_SCACQUIRE_FENCE_SCOPE |
-                                 HSA_FENCE_SCOPE_SYSTEM << HSA_PACKET_HEADER_SCRELEASE_FENCE_SCOPE;
-    __atomic_store_n(&packet->header, header, __ATOMIC_RELEASE);
-    hsa_signal_store_screlease(queue->doorbell_signal, static_cast<hsa_signal_value_t>(index));
-  }
-
-  static hsa_signal_value_t wait_for_zero(hsa_signal_t signal, hsa_wait_state_t how) {
-    return hsa_signal_wait_scacquire(signal, HSA_SIGNAL_CONDITION_LT, 1, patience_ns, how);
-  }
-
-  hsa_agent_t gpu_{};
-  hsa_agent_t cpu_{};
-};
+class RocrQueue : public rocr_client::RocrTest {};
 
 TEST_F(RocrQueue, agent_is_gfx1030) {
   char name[64] = {};
@@ -174,24 +119,9 @@ TEST_F(RocrQueue, many_queues_come_and_go) {
 
 // SDMA queues: ROCr copies between host and device memory with them.
 TEST_F(RocrQueue, copies_through_device_memory) {
-  hsa_amd_memory_pool_t device_pool{};
-  auto find_pool = [](hsa_amd_memory_pool_t pool, void* out) {
-    hsa_amd_segment_t segment{};
-    bool allocatable = false;
-    hsa_amd_memory_pool_get_info(pool, HSA_AMD_MEMORY_POOL_INFO_SEGMENT, &segment);
-    hsa_amd_memory_pool_get_info(pool, HSA_AMD_MEMORY_POOL_INFO_RUNTIME_ALLOC_ALLOWED, &allocatable);
-    if (segment == HSA_AMD_SEGMENT_GLOBAL && allocatable) {
-      *static_cast<hsa_amd_memory_pool_t*>(out) = pool;
-      return HSA_STATUS_INFO_BREAK;
-    }
-    return HSA_STATUS_SUCCESS;
-  };
-  hsa_amd_agent_iterate_memory_pools(gpu_, find_pool, &device_pool);
-  ASSERT_NE(device_pool.handle, 0u);
-
   constexpr std::size_t size = 1 << 20;
   void* device = nullptr;
-  ASSERT_EQ(hsa_amd_memory_pool_allocate(device_pool, size, 0, &device), HSA_STATUS_SUCCESS);
+  ASSERT_EQ(hsa_amd_memory_pool_allocate(device_pool_, size, 0, &device), HSA_STATUS_SUCCESS);
   std::vector<std::uint32_t> source(size / 4), back(size / 4);
   for (std::size_t i = 0; i < source.size(); ++i)
     source[i] = static_cast<std::uint32_t>(i * 2654435761u);
