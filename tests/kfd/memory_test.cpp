@@ -26,7 +26,11 @@ struct Exporter {
     std::uint32_t minor = 0;
     EXPECT_EQ(amdgpu_device_initialize(fd.get(), &major, &minor, &device), 0);
   }
-  ~Exporter() { amdgpu_device_deinitialize(device); }
+  ~Exporter() {
+    if (bo)
+      amdgpu_bo_free(bo);
+    amdgpu_device_deinitialize(device);
+  }
 
   Fd export_bo(std::uint64_t size, std::uint32_t domain, std::uint32_t** cpu = nullptr,
                const amdgpu_bo_metadata* metadata = nullptr) {
@@ -177,7 +181,7 @@ TEST(import, the_memory_outlives_the_exporter) {
     auto imported = test::device().import_dmabuf(fd.get());
     ASSERT_TRUE(imported);
     buffer = *std::move(imported);
-    amdgpu_bo_free(exporter.bo);
+    amdgpu_bo_free(std::exchange(exporter.bo, nullptr));
   }
   gpu_fill(buffer->address(), 1024, 1);
 }
