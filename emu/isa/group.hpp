@@ -25,6 +25,8 @@ struct Group {
   std::uint32_t lds_size = 0;       // allocated by the dispatch
   std::uint64_t shared_aperture = 0;
   std::uint64_t private_aperture = 0;
+  std::uint32_t hw_id1 = 0, hw_id2 = 0; // of the dispatch and the place, without SIMD and wave slot
+  std::uint32_t simds = 4;              // that its waves spread over: a WGP's, or a compute unit's
   Fault fault;
   std::uint32_t wave_count = 0;
   bool code_stale = false; // s_icache_inv: compare cached code with memory again

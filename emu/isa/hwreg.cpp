@@ -20,6 +20,8 @@ constexpr unsigned hwreg_hw_id1 = 23;
 constexpr unsigned hwreg_hw_id2 = 24;
 constexpr unsigned hwreg_shader_cycles = 29;
 
+constexpr unsigned hw_id1_simd_shift = 8;
+
 constexpr std::uint32_t status_execz = 1u << 9;
 constexpr std::uint32_t status_vccz = 1u << 10;
 constexpr std::uint32_t status_in_tg = 1u << 11;
@@ -73,10 +75,10 @@ bool read_hwreg(Wave& wave, unsigned reg, std::uint32_t& value) {
     value = static_cast<std::uint32_t>(wave.flat_scratch >> 32);
     return true;
   case hwreg_hw_id1:
-    value = wave.index; // wave slot; the emulated waves have no other place
+    value = group.hw_id1 | wave.index % group.simds << hw_id1_simd_shift | wave.index / group.simds;
     return true;
   case hwreg_hw_id2:
-    value = 0;
+    value = group.hw_id2;
     return true;
   case hwreg_shader_cycles:
     value = static_cast<std::uint32_t>(nanoseconds()) & 0xfffff;

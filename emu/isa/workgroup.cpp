@@ -35,6 +35,9 @@ constexpr bool rsrc1_ieee_mode(std::uint32_t r) {
 constexpr bool rsrc1_fp16_ovfl(std::uint32_t r) {
   return field(r, 26, 26);
 }
+constexpr bool rsrc1_wgp_mode(std::uint32_t r) {
+  return field(r, 29, 29);
+}
 constexpr bool rsrc2_scratch_en(std::uint32_t r) {
   return field(r, 0, 0);
 }
@@ -121,6 +124,9 @@ void WorkgroupExecution::Impl::start(const DispatchState& new_dispatch,
   group.lds_size = lds_bytes(dispatch.pgm_rsrc2);
   group.shared_aperture = dispatch.shared_aperture;
   group.private_aperture = dispatch.private_aperture;
+  group.hw_id1 = position.hw_id1;
+  group.hw_id2 = dispatch.hw_id2;
+  group.simds = rsrc1_wgp_mode(dispatch.pgm_rsrc1) ? 4 : 2;
   group.fault = Fault{};
   group.code_stale = false;
   group.trace = trace_wanted();

@@ -44,6 +44,8 @@ struct DispatchState {
   // First addresses of the flat apertures for LDS and scratch, 4 GiB each (SH_MEM_BASES).
   std::uint64_t shared_aperture = 1ull << 48;
   std::uint64_t private_aperture = 2ull << 48;
+  // HW_ID2, as s_getreg_b32 shows it: queue, pipe, engine, VMID.
+  std::uint32_t hw_id2 = 0;
 };
 
 // What one workgroup of a dispatch has of its own.
@@ -54,6 +56,9 @@ struct WorkgroupPosition {
   std::array<std::uint32_t, 3> size{};
   // SCRATCH_EN SGPR of the first wave; each further wave adds scratch_wave_size.
   std::uint64_t scratch_offset = 0;
+  // HW_ID1 of the workgroup processor that it runs on: SE_ID, SA_ID and WGP_ID. A wave adds its SIMD and
+  // slot.
+  std::uint32_t hw_id1 = 0;
 };
 
 enum class FaultKind : std::uint8_t {
