@@ -67,6 +67,12 @@ std::byte* Translator::translate_slow(GpuAddress va, std::uint64_t size, Access 
     fault_ = {va, access, true};
     return nullptr;
   }
+  if (access == Access::write && range->permissions.drops_writes &&
+      size <= std::min(dropped_size, range->end - va)) {
+    alignas(64) static thread_local std::byte dropped[dropped_size];
+    std::memset(dropped, 0, size);
+    return dropped;
+  }
   if (!allows(*range, access)) {
     fault_ = {va, access, false};
     return nullptr;
@@ -80,18 +86,26 @@ std::byte* Translator::translate_slow(GpuAddress va, std::uint64_t size, Access 
   return range->host + (va - range->begin);
 }
 
+std::optional<Range> Translator::range_of(GpuAddress va, Access access) {
+  std::optional<Range> range = space_->find(va);
+  if (!range) {
+    fault_ = {va, access, true};
+  } else if (!allows(*range, access) && !(access == Access::write && range->permissions.drops_writes)) {
+    fault_ = {va, access, false};
+    range.reset();
+  }
+  return range;
+}
+
 bool Translator::read(GpuAddress va, void* to, std::uint64_t size) {
   auto* out = static_cast<std::byte*>(to);
   va = table_address(va);
   while (size > 0) {
-    std::byte* host = translate(va, 1, Access::read);
-    if (!host)
-      return false;
-    std::optional<Range> range = space_->find(va);
+    const std::optional<Range> range = range_of(va, Access::read);
     if (!range)
       return false;
     const std::uint64_t chunk = std::min(size, range->end - va);
-    std::memcpy(out, host, chunk);
+    std::memcpy(out, range->host + (va - range->begin), chunk);
     out += chunk;
     va += chunk;
     size -= chunk;
@@ -103,14 +117,12 @@ bool Translator::write(GpuAddress va, const void* from, std::uint64_t size) {
   auto* in = static_cast<const std::byte*>(from);
   va = table_address(va);
   while (size > 0) {
-    std::byte* host = translate(va, 1, Access::write);
-    if (!host)
-      return false;
-    std::optional<Range> range = space_->find(va);
+    const std::optional<Range> range = range_of(va, Access::write);
     if (!range)
       return false;
     const std::uint64_t chunk = std::min(size, range->end - va);
-    std::memcpy(host, in, chunk);
+    if (!range->permissions.drops_writes)
+      std::memcpy(range->host + (va - range->begin), in, chunk);
     in += chunk;
     va += chunk;
     size -= chunk;

@@ -130,4 +130,26 @@ TEST(address_space, translations_beside_mapping_and_unmapping_see_one_or_the_oth
   mapper.join();
 }
 
+TEST(address_space, a_range_that_drops_writes_reads_as_zeros) {
+  AddressSpace space;
+  Pages pages(2);
+  std::memset(pages.at(0), 0, 2 * page_size);
+  ASSERT_TRUE(space.map(base, 2 * page_size, pages.at(0), {.writable = false, .drops_writes = true}));
+  Translator translator(space);
+  for (int i = 0; i < 2; ++i) {
+    std::byte* word = translator.translate(base + 8, 8, Access::write);
+    ASSERT_NE(word, nullptr);
+    EXPECT_NE(word, pages.at(0) + 8);
+    EXPECT_EQ(*word, std::byte{0}) << "what an atomic finds";
+    *word = std::byte{7};
+  }
+  const std::vector<char> bytes(page_size + 100, 'x');
+  EXPECT_TRUE(translator.write(base + 50, bytes.data(), bytes.size()));
+  EXPECT_FALSE(translator.write(base + page_size, bytes.data(), bytes.size())) << "beyond the range";
+  std::vector<char> back(2 * page_size, 'y');
+  ASSERT_TRUE(translator.read(base, back.data(), back.size()));
+  EXPECT_EQ(back, std::vector<char>(2 * page_size));
+  EXPECT_EQ(translator.translate(base + 2 * page_size - 4, 8, Access::write), nullptr);
+}
+
 } // namespace

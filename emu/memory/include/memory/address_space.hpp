@@ -36,6 +36,9 @@ enum class Access : std::uint8_t { read = 1, write = 2, execute = 4 };
 struct Permissions {
   bool writable = true;
   bool executable = true;
+  // A page of a partially resident resource (PRT) without memory: writes vanish, though it is not writable.
+  // Its host memory reads as zeros.
+  bool drops_writes = false;
 };
 
 // [begin, end) of GPU addresses at host memory `host`. Contiguous on both sides.
@@ -90,7 +93,9 @@ public:
   // Host memory of [va, va + size), or nullptr: fault() says why. An access that crosses from one mapping
   // into an adjacent one whose host memory is not contiguous must be split by the caller with
   // translate_page-sized pieces: such an access yields nullptr with fault() at the first byte of the second
-  // mapping and straddles() true.
+  // mapping and straddles() true. A write to a range that drops writes yields zeroed memory that nobody
+  // reads, if it fits into `dropped_size`; it is another's after the next call on any Translator of the
+  // thread.
   std::byte* translate(GpuAddress va, std::uint64_t size, Access access) {
     va = table_address(va);
     for (const Range& range : recent_)
@@ -103,6 +108,11 @@ public:
   // Copies bytes across mappings, whatever their host layout. False: fault() says where it stopped.
   bool read(GpuAddress va, void* to, std::uint64_t size);
   bool write(GpuAddress va, const void* from, std::uint64_t size);
+
+  // The whole range that holds `va` and allows the access; nullopt: fault() says why not.
+  std::optional<Range> range_of(GpuAddress va, Access access);
+
+  static constexpr std::uint64_t dropped_size = 4096;
 
   const PageFault& fault() const { return fault_; }
   bool straddles() const { return straddles_; }
