@@ -21,6 +21,8 @@ enum PacketType : std::uint32_t {
   barrier_or = 5,
 };
 
+inline constexpr unsigned header_barrier = 8; // bit: waits for the packets before it
+
 struct DispatchPacket {
   std::uint16_t header;
   std::uint16_t setup; // [1:0] dimensions
@@ -131,6 +133,7 @@ enum InactiveReason : std::uint64_t {
   invalid_code = 0x8,
   invalid_packet_format = 0x20,
   group_too_large = 0x40,
+  out_of_vgprs = 0x80,
   invalid_vendor_packet = 0x100,
   reclaim_scratch = 0x200,
   need_scratch_wave32 = 0x400,

@@ -1,4 +1,6 @@
-// The command processor's view of one AQL queue: packets in order, one at a time.
+// The command processor's view of one AQL queue: packets are taken in order. One with its barrier bit clear
+// does not wait for the kernels before it; the read index waits for the oldest of them, since kernels read
+// their packets.
 #include "aql.hpp"
 #include "pm4.hpp"
 #include "user_queue.hpp"
@@ -18,6 +20,7 @@ constexpr std::uint32_t lds_granule = 512; // bytes, of COMPUTE_PGM_RSRC2.LDS_SI
 constexpr std::uint32_t tmpring_unit = 1024;
 constexpr std::uint32_t max_group_lds = 64 * 1024;
 constexpr std::uint32_t max_group_threads = 1024;
+constexpr std::size_t max_running = 8; // kernels of a queue
 
 constexpr bool property(const KernelDescriptor& kernel, aql::CodeProperty bit) {
   return kernel.kernel_code_properties >> bit & 1;
@@ -30,20 +33,44 @@ public:
       : UserQueue(id, description, shaders, std::move(wake)) {}
 
   void cancel() override {
-    if (dispatch_)
-      dispatch_->cancel();
+    for (const Running& kernel : running_)
+      kernel.dispatch->cancel();
     if (pm4_)
       pm4_->cancel();
   }
-  bool busy() const override { return (dispatch_ && !dispatch_->done()) || (pm4_ && pm4_->busy()); }
+  bool busy() const override {
+    return std::any_of(running_.begin(), running_.end(),
+                       [](const Running& kernel) { return !kernel.dispatch->done(); }) ||
+           (pm4_ && pm4_->busy());
+  }
 
 private:
+  // A packet between its start and its completion.
+  struct InFlight {
+    std::uint64_t position = 0;
+    std::uint64_t start_time = 0;
+    std::uint64_t completion_signal = 0;
+  };
+  struct Running : InFlight {
+    std::shared_ptr<Dispatch> dispatch;
+    bool scratch = false;
+    bool reclaim_scratch = false;
+  };
+
+  const Dispatch* oldest_dispatch() const override {
+    if (!running_.empty())
+      return running_.front().dispatch.get();
+    return pm4_ ? pm4_->dispatch() : nullptr;
+  }
   Step serve() override;
+  Step serve_packets();
+  void retire(std::vector<Running>::iterator kernel);
   bool on_fault(const Fault& fault) override;
 
-  GpuAddress packet_address() const {
-    return description_.ring + position_ * aql::packet_bytes % description_.ring_size;
+  GpuAddress packet_address(std::uint64_t position) const {
+    return description_.ring + position * aql::packet_bytes % description_.ring_size;
   }
+  GpuAddress packet_address() const { return packet_address(position_); }
   GpuAddress queue_address() {
     return description_.rptr -
            memory_.load<std::uint32_t>(description_.rptr +
@@ -79,18 +106,17 @@ private:
 
   [[noreturn]] void refuse(FaultKind kind, aql::InactiveReason reason, const std::string& why);
   void raise_inactive(std::uint64_t reason);
-  void complete_signal(std::uint64_t handle);
+  void complete(const InFlight& packet);
+  void complete_signal(const InFlight& packet);
   void notify(std::uint64_t handle);
 
-  std::uint64_t position_ = 0; // of the packet being served
-  std::shared_ptr<Dispatch> dispatch_;
+  std::uint64_t position_ = 0;   // of the packet being served
+  std::vector<Running> running_; // packets before it, oldest first
   std::optional<Pm4> pm4_;
   bool pm4_running_ = false;
   bool inactive_ = false; // waits for queue_inactive_signal to become 0
-  bool reclaim_scratch_ = false;
-  bool begun_ = false; // the packet at position_ has its start time
-  std::uint64_t start_time_ = 0;
-  std::uint64_t completion_signal_ = 0;
+  bool begun_ = false;    // current_ describes the packet at position_
+  InFlight current_;
   std::uint64_t fault_reason_ = 0;
 };
 
@@ -100,20 +126,37 @@ void AqlQueue::refuse(FaultKind kind, aql::InactiveReason reason, const std::str
 }
 
 Step AqlQueue::serve() {
+  const auto finished = std::find_if(running_.begin(), running_.end(),
+                                     [](const Running& kernel) { return kernel.dispatch->done(); });
+  if (finished != running_.end()) {
+    retire(finished);
+    return Step::progressed;
+  }
+  const Step result = serve_packets();
+  return running_.empty() || result != Step::idle ? result : Step::waiting;
+}
+
+void AqlQueue::retire(std::vector<Running>::iterator kernel) {
+  const Running finished = *kernel;
+  running_.erase(kernel);
+  if (std::optional<Fault> fault = finished.dispatch->fault()) {
+    fault->text = fmt::format("packet {}: {}", finished.position, fault->text);
+    throw Stop{std::move(*fault)};
+  }
+  complete(finished);
+  if (finished.reclaim_scratch) {
+    raise_inactive(aql::reclaim_scratch);
+    inactive_ = true;
+  }
+}
+
+// The packet at position_.
+Step AqlQueue::serve_packets() {
   if (inactive_) {
     const auto handle = queue_load<std::uint64_t>(aql::queue::queue_inactive_signal);
     if (memory_.load<std::uint64_t>(handle + aql::signal::value) != 0)
       return Step::blocked;
     inactive_ = false;
-  }
-  if (dispatch_) {
-    if (!dispatch_->done())
-      return Step::waiting;
-    const std::shared_ptr<Dispatch> finished = std::move(dispatch_);
-    dispatch_ = nullptr;
-    if (std::optional<Fault> fault = finished->fault())
-      throw Stop{std::move(*fault)};
-    return finish_packet();
   }
   if (pm4_running_)
     return run_pm4();
@@ -127,11 +170,12 @@ Step AqlQueue::begin_packet() {
   const std::uint32_t type = bits(header, 0, 8);
   if (type == aql::invalid)
     return Step::blocked; // announced, but not written yet
+  if (bits(header, aql::header_barrier, 1) && !running_.empty())
+    return Step::waiting;
   if (!begun_) {
     begun_ = true;
-    start_time_ = gpu_clock();
-    completion_signal_ =
-        memory_.load<std::uint64_t>(packet_address() + offsetof(DispatchPacket, completion_signal));
+    current_ = {position_, gpu_clock(),
+                memory_.load<std::uint64_t>(packet_address() + offsetof(DispatchPacket, completion_signal))};
   }
   switch (type) {
   case aql::kernel_dispatch:
@@ -264,15 +308,29 @@ Step AqlQueue::begin_dispatch() {
   check(packet);
   KernelDescriptor kernel{};
   memory_.read(packet.kernel_object, &kernel, sizeof kernel);
+  // Kernels that run beside each other would share the queue's scratch.
+  const bool scratch_in_use =
+      std::any_of(running_.begin(), running_.end(), [](const Running& other) { return other.scratch; });
+  if (running_.size() >= max_running || (scratch_in_use && bits(kernel.compute_pgm_rsrc2, 0, 1)))
+    return Step::waiting;
   const std::optional<Scratch> scratch = scratch_for(packet, kernel);
   if (!scratch)
     return Step::progressed;
   DispatchDescription description = describe(packet, kernel, *scratch);
   if (std::string why = gpu::refuse(description); !why.empty())
     refuse(FaultKind::illegal_dispatch, aql::invalid_code, why);
-  reclaim_scratch_ = scratch->waves != 0 && bits(queue_load<std::uint32_t>(aql::queue::queue_properties),
-                                                 aql::queue::property_use_scratch_once, 1);
-  dispatch_ = context_.shaders->start(std::move(description), context_.wake);
+  if (!registers_fit(description))
+    refuse(FaultKind::illegal_dispatch, aql::out_of_vgprs, "more vector registers than a workgroup can have");
+  Running kernel_run;
+  static_cast<InFlight&>(kernel_run) = current_;
+  kernel_run.scratch = scratch->waves != 0;
+  kernel_run.reclaim_scratch =
+      kernel_run.scratch &&
+      bits(queue_load<std::uint32_t>(aql::queue::queue_properties), aql::queue::property_use_scratch_once, 1);
+  kernel_run.dispatch = context_.shaders->start(std::move(description), context_.wake);
+  running_.push_back(std::move(kernel_run));
+  ++position_;
+  begun_ = false;
   return Step::progressed;
 }
 
@@ -280,8 +338,7 @@ DispatchDescription AqlQueue::describe(const DispatchPacket& packet, const Kerne
                                        const Scratch& scratch) {
   constexpr unsigned lds_size_shift = 15;
   constexpr std::uint32_t lds_size_mask = 0x1ff << lds_size_shift;
-  DispatchDescription d;
-  d.space = context_.space;
+  DispatchDescription d = context_.dispatch();
   d.scratch_waves = scratch.waves;
   isa::DispatchState& s = d.state;
   s.code = packet.kernel_object + static_cast<std::uint64_t>(kernel.kernel_code_entry_byte_offset);
@@ -291,8 +348,6 @@ DispatchDescription AqlQueue::describe(const DispatchPacket& packet, const Kerne
   s.pgm_rsrc3 = kernel.compute_pgm_rsrc3;
   s.wave32 = property(kernel, aql::enable_wavefront_size32);
   s.scratch_wave_size = scratch.wave_size;
-  s.shared_aperture = context_.apertures.shared_base;
-  s.private_aperture = context_.apertures.private_base;
   for (unsigned i = 0; i < 3; ++i) {
     const std::uint32_t size = packet.workgroup_size[i];
     const std::uint32_t rest = packet.grid_size[i] % size;
@@ -341,25 +396,26 @@ void AqlQueue::set_user_sgprs(isa::DispatchState& state, const DispatchPacket& p
            fmt::format("{} user SGPRs declared, {} enabled", declared, next));
 }
 
+// Of a packet that is over at once.
 Step AqlQueue::finish_packet() {
-  memory_.store<std::uint16_t>(packet_address(), aql::invalid);
   ++position_;
   begun_ = false;
-  memory_.store<std::uint64_t>(description_.rptr, position_);
-  if (completion_signal_ != 0)
-    complete_signal(completion_signal_);
-  if (reclaim_scratch_) {
-    reclaim_scratch_ = false;
-    raise_inactive(aql::reclaim_scratch);
-    inactive_ = true;
-  }
+  complete(current_);
   return Step::progressed;
 }
 
-void AqlQueue::complete_signal(std::uint64_t handle) {
+void AqlQueue::complete(const InFlight& packet) {
+  memory_.store<std::uint16_t>(packet_address(packet.position), aql::invalid);
+  memory_.store<std::uint64_t>(description_.rptr, running_.empty() ? position_ : running_.front().position);
+  if (packet.completion_signal != 0)
+    complete_signal(packet);
+}
+
+void AqlQueue::complete_signal(const InFlight& packet) {
+  const std::uint64_t handle = packet.completion_signal;
   if (bits(queue_load<std::uint32_t>(aql::queue::queue_properties), aql::queue::property_enable_profiling,
            1)) {
-    memory_.store<std::uint64_t>(handle + aql::signal::start_ts, start_time_);
+    memory_.store<std::uint64_t>(handle + aql::signal::start_ts, packet.start_time);
     memory_.store<std::uint64_t>(handle + aql::signal::end_ts, gpu_clock());
   }
   __atomic_fetch_sub(memory_.word<std::uint64_t>(handle + aql::signal::value), 1, __ATOMIC_SEQ_CST);

@@ -28,6 +28,8 @@ const char* to_string(FaultKind kind) {
     return "memory violation";
   case FaultKind::trap:
     return "trap";
+  case FaultKind::hang:
+    return "hang";
   case FaultKind::stopped:
     return "stopped";
   }

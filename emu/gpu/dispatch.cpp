@@ -14,8 +14,12 @@ constexpr std::uint64_t slice_instructions = 20'000;
 constexpr std::uint64_t helper_slice_instructions = 4'000; // a helper has other things to do
 constexpr std::uint32_t max_group_threads = 1024;
 constexpr std::uint32_t max_group_lds = 64 * 1024;
-// What navi21 can hold at once: 72 CUs, 2 SIMDs each, 16 waves per SIMD.
-constexpr std::uint32_t max_resident_waves = 72 * 2 * 16;
+constexpr std::uint32_t max_resident_waves = 36 * waves_per_wgp; // what navi21 can hold at once
+constexpr std::uint32_t simd_registers = 1024;                   // of 32 lanes
+constexpr std::uint32_t max_simd_waves = 16;
+constexpr unsigned wgp_mode_bit = 29; // of COMPUTE_PGM_RSRC1
+constexpr std::uint32_t normal_priority = 7;
+constexpr std::size_t turns_of_all_priorities = 8; // every so many picks look at priority no more
 constexpr std::size_t slices_before_growth = 4;
 constexpr std::size_t spare_executions = 4;
 
@@ -42,8 +46,10 @@ FaultKind kind_of(isa::FaultKind kind) {
   return FaultKind::illegal_instruction;
 }
 
-Fault fault_of(const isa::Fault& from) {
-  Fault fault{kind_of(from.kind), no_queue, from.page, from.pc, from.describe()};
+Fault fault_of(const isa::Fault& from, const DispatchDescription& d, const isa::WorkgroupPosition& at) {
+  Fault fault{kind_of(from.kind), d.queue, from.page, from.pc, {}};
+  fault.vmid = d.vmid;
+  fault.text = fmt::format("workgroup {},{},{} {}", at.id[0], at.id[1], at.id[2], from.describe());
   if (from.kind == isa::FaultKind::memory_violation)
     fault.page = {from.address, memory::Access::read, false};
   return fault;
@@ -80,9 +86,20 @@ std::string refuse(const DispatchDescription& d) {
   return {};
 }
 
+bool registers_fit(const DispatchDescription& d) {
+  const bool wgp = d.state.pgm_rsrc1 >> wgp_mode_bit & 1;
+  const std::uint32_t simds = wgp ? 4 : 2;
+  // Of 32 lanes, allocated sixteen at a time.
+  const std::uint32_t asked = isa::vgpr_count(d.state.pgm_rsrc1, d.state.wave32) * (d.state.wave32 ? 1 : 2);
+  const std::uint32_t rows = (asked + 15) / 16 * 16;
+  return waves_of(d) <= simds * std::min(max_simd_waves, simd_registers / std::max(1u, rows));
+}
+
 Dispatch::Dispatch(DispatchDescription description, std::shared_ptr<WakeWord> done_word)
     : description_(std::move(description)), done_word_(std::move(done_word)),
       waves_per_group_(waves_of(description_)), next_(description_.first) {
+  const Places& places = description_.places ? *description_.places : *all_places();
+  group_limit_ = static_cast<std::uint32_t>(places.size()) * (waves_per_wgp / std::max(1u, waves_per_group_));
   const std::uint32_t slots =
       std::min(description_.scratch_waves, max_resident_waves) / std::max(1u, waves_per_group_);
   for (std::uint32_t slot = slots; slot > 0; --slot)
@@ -172,7 +189,10 @@ std::shared_ptr<Dispatch> ShaderArray::start(DispatchDescription description,
       for (unsigned i = 0; i < count; ++i)
         threads_.emplace_back([this, i] { work(i); });
     }
-    active_.push_back(dispatch);
+    const auto after = std::find_if(active_.begin(), active_.end(), [&](const auto& other) {
+      return other->description_.priority < d.priority;
+    });
+    active_.insert(after, dispatch);
     running_.push_back(dispatch);
     wake_count = std::min<std::uint64_t>(groups - 1, threads_.size());
   }
@@ -199,7 +219,7 @@ bool ShaderArray::start_workgroup_locked(Worker& worker, const std::shared_ptr<D
     finish_if_last_locked(d);
     return false;
   }
-  if (description.scratch_waves != 0 && d.free_scratch_.empty())
+  if ((description.scratch_waves != 0 && d.free_scratch_.empty()) || d.outstanding_ >= d.group_limit_)
     return false;
 
   ShaderResident resident;
@@ -214,6 +234,8 @@ bool ShaderArray::start_workgroup_locked(Worker& worker, const std::shared_ptr<D
     resident.position.scratch_offset = static_cast<std::uint64_t>(*resident.scratch_slot) *
                                        d.waves_per_group_ * description.state.scratch_wave_size;
   }
+  const Places& places = description.places ? *description.places : *all_places();
+  resident.position.hw_id1 = places[d.next_place_++ % places.size()];
   ++d.outstanding_;
   unsigned i = 0;
   while (i < 3 && ++d.next_[i] == description.end[i]) {
@@ -230,11 +252,25 @@ bool ShaderArray::start_workgroup_locked(Worker& worker, const std::shared_ptr<D
   return true;
 }
 
+// The index'th dispatch to think of. Dispatches of the highest priority come first, in turns; now and then
+// anyone's.
+const std::shared_ptr<Dispatch>& ShaderArray::candidate_locked(const Worker& worker,
+                                                               std::size_t index) const {
+  std::size_t first = active_.size();
+  if (worker.dispatch_turn % turns_of_all_priorities != 0) {
+    first = 1;
+    while (first < active_.size() &&
+           active_[first]->description_.priority == active_[0]->description_.priority)
+      ++first;
+  }
+  return active_[index < first ? (index + worker.dispatch_turn) % first : index];
+}
+
 // Chooses what the worker runs next: worker.turn. False: nothing to do.
 bool ShaderArray::take_locked(Worker& worker, const Dispatch* only) {
   // A dispatch of which this thread holds nothing comes first, so that no queue waits for another's kernel.
   for (std::size_t i = 0; i < active_.size(); ++i) {
-    const std::shared_ptr<Dispatch>& candidate = active_[(i + worker.dispatch_turn) % active_.size()];
+    const std::shared_ptr<Dispatch>& candidate = candidate_locked(worker, i);
     if (only && candidate.get() != only)
       continue;
     const bool extra = worker.holds(candidate.get());
@@ -280,11 +316,10 @@ void ShaderArray::retire_locked(Worker& worker, std::size_t index) {
   Dispatch& d = *resident.dispatch;
   worker.waves -= d.waves_per_group_;
   worker.fruitless = 0;
-  if (resident.scratch_slot) {
+  if (resident.scratch_slot)
     d.free_scratch_.push_back(*resident.scratch_slot);
-    if (!d.all_started_)
-      news_.notify_one();
-  }
+  if (!d.all_started_ && (resident.scratch_slot || d.outstanding_ == d.group_limit_))
+    news_.notify_one();
   --d.outstanding_;
   finish_if_last_locked(d);
   if (resident.execution && resident.cache->spare.size() < spare_executions)
@@ -305,14 +340,23 @@ void ShaderArray::run_slice(Worker& worker, std::unique_lock<std::mutex>& lock) 
       spare.pop_back();
     }
     resident.execution->set_stop_flag(&d.cancelled_);
+    resident.execution->set_interrupt_handler([this, queue = d.description_.queue](std::uint32_t m0) {
+      if (interrupt_ && queue != no_queue) // amdgpu's own VMs: the kernel has no one to tell
+        interrupt_({Interrupt::Source::sq_message, queue, m0});
+    });
     resident.execution->start(d.description_.state, resident.position);
     resident.started = true;
   }
+  const std::uint64_t slice =
+      std::max<std::uint64_t>(1, worker.slice * (d.description_.priority + 1) / (normal_priority + 1));
   const std::uint64_t before = resident.execution->instructions();
-  const isa::Progress progress = d.cancelled_.load(std::memory_order_acquire)
-                                     ? isa::Progress::finished
-                                     : resident.execution->run(worker.slice);
-  const bool slept = resident.execution->instructions() - before < worker.slice / 2;
+  const isa::Progress progress =
+      d.cancelled_.load(std::memory_order_acquire) ? isa::Progress::finished : resident.execution->run(slice);
+  const bool slept = resident.execution->instructions() - before < slice / 2;
+  if (progress == isa::Progress::finished)
+    invocations_.fetch_add(std::uint64_t{1} * resident.position.size[0] * resident.position.size[1] *
+                               resident.position.size[2],
+                           std::memory_order_acq_rel);
   lock.lock();
 
   if (progress == isa::Progress::yielded) {
@@ -327,7 +371,7 @@ void ShaderArray::run_slice(Worker& worker, std::unique_lock<std::mutex>& lock) 
   if (progress == isa::Progress::faulted) {
     const isa::Fault& fault = resident.execution->fault();
     if (fault.kind != isa::FaultKind::aborted && !d.fault_)
-      d.fault_ = fault_of(fault);
+      d.fault_ = fault_of(fault, d.description_, resident.position);
     d.cancel();
     if (!d.all_started_) {
       d.all_started_ = true;

@@ -5,6 +5,21 @@
 
 namespace emu::gpu {
 
+DispatchDescription EngineContext::dispatch() const {
+  constexpr unsigned vmid_shift = 24, engine_shift = 8;
+  constexpr std::uint32_t first_mec = 1;
+  DispatchDescription d;
+  d.space = space;
+  d.queue = queue;
+  d.vmid = vmid;
+  d.priority = priority;
+  d.places = places;
+  d.state.shared_aperture = apertures.shared_base;
+  d.state.private_aperture = apertures.private_base;
+  d.state.hw_id2 = vmid << vmid_shift | first_mec << engine_shift;
+  return d;
+}
+
 std::span<const std::uint32_t> PacketReader::gather(std::uint64_t count) {
   const PacketFrame& frame = frames_.back();
   buffer_.resize(count);

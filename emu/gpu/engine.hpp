@@ -26,9 +26,15 @@ struct EngineContext {
   std::shared_ptr<const memory::AddressSpace> space;
   Apertures apertures;
   QueueId queue = no_queue;
+  std::uint32_t vmid = 0;
+  std::uint32_t priority = 7;
   ShaderArray* shaders = nullptr;
   std::shared_ptr<WakeWord> wake;
-  std::vector<Interrupt> interrupts; // raised and not delivered yet
+  std::shared_ptr<const Places> places;   // where its waves may go
+  std::vector<Interrupt> interrupts = {}; // raised and not delivered yet
+
+  // What every dispatch of the queue or submission has in common.
+  DispatchDescription dispatch() const;
 };
 
 // A run of dwords that packets are read from: a ring, whose end moves, or an indirect buffer.

@@ -39,10 +39,15 @@ void EngineMemory::stop_at(GpuAddress va, memory::Access access, FaultKind kind)
 std::pair<std::byte*, std::uint64_t> EngineMemory::piece(GpuAddress va, std::uint64_t size,
                                                          memory::Access access) {
   va = memory::table_address(va);
-  std::byte* host = at(va, 1, access);
-  std::optional<memory::Range> range = translator_.space().find(va);
-  const std::uint64_t length = range ? std::min(size, range->end - va) : 1;
-  return {host, length};
+  const std::optional<memory::Range> range = translator_.range_of(va, access);
+  if (!range)
+    stop_at_fault();
+  const std::uint64_t length = std::min(size, range->end - va);
+  if (access != memory::Access::write || !range->permissions.drops_writes)
+    return {range->host + (va - range->begin), length};
+  const std::uint64_t dropped =
+      std::min({length, memory::Translator::dropped_size, memory::page_size - va % memory::page_size});
+  return {at(va, dropped, access), dropped};
 }
 
 void EngineMemory::copy(GpuAddress to, GpuAddress from, std::uint64_t size) {

@@ -6,7 +6,10 @@
 #include "user_queue.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
 #include <map>
 #include <thread>
 #include <utility>
@@ -25,7 +28,21 @@ constexpr auto spin_time = 100us;       // how long the command processor looks 
 constexpr auto min_poll = 10us;         // a queue that waits for memory is looked at after this, doubling...
 constexpr auto max_poll = 200us;        // ...up to this
 constexpr auto unwatched_poll = 1ms;    // idle queues whose doorbells no one has made known
+constexpr auto running_poll = 1ms;      // kernels that run may ring doorbells, and may run for too long
 constexpr std::uint32_t ib_flag_ce = 1; // AMDGPU_IB_FLAG_CE
+
+std::chrono::milliseconds watchdog_wanted() {
+  const char* text = std::getenv("CUDA_SHIM_EMU_WATCHDOG");
+  if (!text || !*text)
+    return 0ms;
+  std::chrono::milliseconds::rep count = 0;
+  const char* end = text + std::strlen(text);
+  const auto [stopped, error] = std::from_chars(text, end, count);
+  if (error == std::errc{} && stopped == end && count >= 0)
+    return std::chrono::milliseconds(count);
+  complain(fmt::format("CUDA_SHIM_EMU_WATCHDOG={} is no number of milliseconds; no watchdog", text));
+  return 0ms;
+}
 
 // No sched_yield(): on a busy machine it gives milliseconds away, and the spin is bounded as it is.
 void relax() {
@@ -35,8 +52,15 @@ void relax() {
 
 } // namespace
 
+// What ends a submission early.
+struct Limits {
+  const std::atomic<bool>& stop;
+  std::optional<Clock::time_point> deadline;
+};
+
 struct Gpu::Implementation {
-  explicit Implementation(Callbacks to) : callbacks(std::move(to)) {}
+  Implementation(Callbacks to, std::chrono::milliseconds watchdog)
+      : callbacks(std::move(to)), shaders(callbacks.interrupt, watchdog) {}
 
   const Callbacks callbacks;
   const std::shared_ptr<WakeWord> wake = std::make_shared<WakeWord>();
@@ -52,11 +76,16 @@ struct Gpu::Implementation {
   GpuAddress trap_memory = 0;
   std::thread command_processor;
 
+  std::shared_ptr<UserQueue> find(QueueId id) {
+    std::lock_guard lock(mutex);
+    const auto found = queues.find(id);
+    return found == queues.end() ? nullptr : found->second;
+  }
   void serve();
   Step serve_queue(UserQueue& queue);
   std::optional<Fault> run(const Submission& submission, const std::atomic<bool>& stop);
   template <class Engine>
-  std::optional<Fault> drive(Engine& engine, EngineContext& context, const std::atomic<bool>& stop);
+  std::optional<Fault> drive(Engine& engine, EngineContext& context, const Limits& limits);
 };
 
 // Several steps of one queue, then what they raised, with no lock held.
@@ -124,10 +153,12 @@ void Gpu::Implementation::serve() {
     }
     bool progressed = false;
     bool blocked = false;
+    bool running = false;
     for (const auto& queue : serving) {
       const Step step = serve_queue(*queue);
       progressed = progressed || step == Step::progressed;
       blocked = blocked || step == Step::blocked;
+      running = running || step == Step::waiting;
     }
     if (shaders.help(helper, nullptr))
       progressed = true;
@@ -150,6 +181,8 @@ void Gpu::Implementation::serve() {
     std::optional<std::chrono::microseconds> timeout;
     if (blocked)
       timeout = poll;
+    else if (running)
+      timeout = running_poll;
     else if (!all_watched)
       timeout = unwatched_poll;
     wake->wait(seen, timeout);
@@ -159,20 +192,24 @@ void Gpu::Implementation::serve() {
 
 template <class Engine>
 std::optional<Fault> Gpu::Implementation::drive(Engine& engine, EngineContext& context,
-                                                const std::atomic<bool>& stop) {
+                                                const Limits& limits) {
   // Decoded code outlives the submission; a workgroup does not.
   thread_local ShaderArray::Helper helper;
   auto poll = std::chrono::microseconds(min_poll);
   for (;;) {
     const std::uint32_t seen = context.wake->value();
-    if (stop.load(std::memory_order_acquire)) {
+    const bool overdue = limits.deadline && Clock::now() > *limits.deadline;
+    if (overdue || limits.stop.load(std::memory_order_acquire)) {
       if constexpr (requires { engine.cancel(); }) {
         engine.cancel();
         while (engine.busy())
           if (!shaders.help(helper, engine.dispatch()))
             context.wake->wait(context.wake->value(), 1ms);
       }
-      return Fault{FaultKind::stopped, no_queue, {}, 0, "stopped by its owner"};
+      if (!overdue)
+        return Fault{FaultKind::stopped, no_queue, {}, 0, "stopped by its owner"};
+      return Fault{
+          FaultKind::hang, no_queue, {}, 0, fmt::format("not done after {} ms", shaders.watchdog().count())};
     }
     switch (engine.step()) {
     case Step::progressed:
@@ -195,8 +232,15 @@ std::optional<Fault> Gpu::Implementation::drive(Engine& engine, EngineContext& c
 }
 
 std::optional<Fault> Gpu::Implementation::run(const Submission& submission, const std::atomic<bool>& stop) {
-  EngineContext context{submission.space, submission.apertures,         no_queue,
-                        &shaders,         std::make_shared<WakeWord>(), {}};
+  EngineContext context{.space = submission.space,
+                        .apertures = submission.apertures,
+                        .vmid = submission.vmid,
+                        .shaders = &shaders,
+                        .wake = std::make_shared<WakeWord>(),
+                        .places = all_places()};
+  Limits limits{stop, std::nullopt};
+  if (shaders.watchdog() != 0ms)
+    limits.deadline = Clock::now() + shaders.watchdog();
   std::optional<Pm4> pm4;
   std::optional<Sdma> sdma;
   if (submission.ring == Ring::dma)
@@ -210,10 +254,10 @@ std::optional<Fault> Gpu::Implementation::run(const Submission& submission, cons
     std::optional<Fault> fault;
     if (sdma) {
       sdma->push_ib(ib.va, ib.dwords);
-      fault = drive(*sdma, context, stop);
+      fault = drive(*sdma, context, limits);
     } else {
       pm4->push_ib(ib.va, ib.dwords);
-      fault = drive(*pm4, context, stop);
+      fault = drive(*pm4, context, limits);
     }
     if (fault)
       return fault;
@@ -221,7 +265,9 @@ std::optional<Fault> Gpu::Implementation::run(const Submission& submission, cons
   return std::nullopt;
 }
 
-Gpu::Gpu(Callbacks callbacks) : implementation_(std::make_unique<Implementation>(std::move(callbacks))) {}
+Gpu::Gpu(Callbacks callbacks, std::optional<std::chrono::milliseconds> watchdog)
+    : implementation_(
+          std::make_unique<Implementation>(std::move(callbacks), watchdog ? *watchdog : watchdog_wanted())) {}
 
 Gpu::~Gpu() {
   Implementation& i = *implementation_;
@@ -262,26 +308,24 @@ QueueId Gpu::create_queue(const QueueDescription& description) {
 }
 
 bool Gpu::update_queue(QueueId id, const QueueUpdate& update) {
-  Implementation& i = *implementation_;
-  std::shared_ptr<UserQueue> queue;
-  {
-    std::lock_guard lock(i.mutex);
-    const auto found = i.queues.find(id);
-    if (found == i.queues.end())
-      return false;
-    queue = found->second;
-  }
+  const std::shared_ptr<UserQueue> queue = implementation_->find(id);
+  if (!queue)
+    return false;
   {
     std::lock_guard lock(queue->mutex);
     queue->update(update);
   }
-  i.wake->wake();
+  implementation_->wake->wake();
   return true;
 }
 
-bool Gpu::set_cu_mask(QueueId id, std::vector<std::uint32_t>) {
-  std::lock_guard lock(implementation_->mutex);
-  return implementation_->queues.contains(id);
+bool Gpu::set_cu_mask(QueueId id, std::vector<std::uint32_t> cu_mask) {
+  const std::shared_ptr<UserQueue> queue = implementation_->find(id);
+  if (!queue)
+    return false;
+  std::lock_guard lock(queue->mutex);
+  queue->set_cu_mask(cu_mask);
+  return true;
 }
 
 bool Gpu::destroy_queue(QueueId id) {
@@ -301,6 +345,7 @@ bool Gpu::destroy_queue(QueueId id) {
     queue->destroyed = true; // no one steps it any more
     queue->cancel();
   }
+  i.wake->wake(); // a kernel that nobody runs, for want of compute units, is ended by the command processor
   // Without the lock: the command processor may hold workgroups of it, and has to come round to them.
   for (;;) {
     const std::uint32_t seen = i.wake->value();
@@ -369,9 +414,11 @@ std::optional<Fault> Gpu::submit(const Submission& submission, const std::atomic
   } catch (Stop& stopped) {
     fault = std::move(stopped.fault);
   }
+  if (fault)
+    fault->vmid = submission.vmid;
   if (fault && fault->kind != FaultKind::stopped)
-    complain(fmt::format("{} submission: {}: {}", names[static_cast<unsigned>(submission.ring)],
-                         to_string(fault->kind), fault->text));
+    complain(fmt::format("{} submission (VMID {}): {}: {}", names[static_cast<unsigned>(submission.ring)],
+                         fault->vmid, to_string(fault->kind), fault->text));
   return fault;
 }
 

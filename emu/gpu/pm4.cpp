@@ -324,8 +324,7 @@ Step Pm4::start_dispatch(std::array<std::uint32_t, 3> dimensions, std::uint32_t 
   if (!enabled || ordered_append)
     refuse(FaultKind::illegal_dispatch, fmt::format("dispatch initiator {:#x}", initiator));
 
-  DispatchDescription d;
-  d.space = context_.space;
+  DispatchDescription d = context_.dispatch();
   isa::DispatchState& s = d.state;
   s.code = address_of(registers_.get(reg::COMPUTE_PGM_LO), bits(registers_.get(reg::COMPUTE_PGM_HI), 0, 8))
            << 8;
@@ -335,8 +334,6 @@ Step Pm4::start_dispatch(std::array<std::uint32_t, 3> dimensions, std::uint32_t 
   for (std::uint32_t i = 0; i < 16; ++i)
     s.user_data[i] = registers_.get(reg::COMPUTE_USER_DATA_0 + i * 4);
   s.wave32 = bits(initiator, 15, 1);
-  s.shared_aperture = context_.apertures.shared_base;
-  s.private_aperture = context_.apertures.private_base;
   const std::uint32_t tmpring = registers_.get(reg::COMPUTE_TMPRING_SIZE);
   s.scratch_wave_size = bits(tmpring, 12, 13) * tmpring_unit;
   const bool scratch = bits(s.pgm_rsrc2, 0, 1) && s.scratch_wave_size != 0;
@@ -357,6 +354,8 @@ Step Pm4::start_dispatch(std::array<std::uint32_t, 3> dimensions, std::uint32_t 
   }
   if (std::string why = gpu::refuse(d); !why.empty())
     refuse(FaultKind::illegal_dispatch, why);
+  if (!registers_fit(d))
+    refuse(FaultKind::illegal_dispatch, "more vector registers than a workgroup can have");
   dispatch_ = context_.shaders->start(std::move(d), context_.wake);
   return Step::progressed;
 }

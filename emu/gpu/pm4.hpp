@@ -70,6 +70,7 @@ private:
 
   void write_register(std::uint32_t offset, std::uint32_t value);
   std::uint32_t read_register(std::uint32_t offset);
+  void sample_pipeline_statistics(GpuAddress va);
   void end_of_pipe(GpuAddress va, unsigned data_select, unsigned interrupt_select, std::uint64_t data,
                    std::uint32_t context_id);
   [[noreturn]] void refuse(FaultKind kind, const std::string& why);
@@ -83,6 +84,7 @@ private:
   const Packet* current_ = nullptr;
   GpuAddress indirect_base_ = 0;
   bool predicate_ = true;
+  std::uint64_t atomic_result_ = 0; // what the last ATOMIC_MEM found
 };
 
 } // namespace emu::gpu

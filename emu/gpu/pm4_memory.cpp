@@ -1,6 +1,9 @@
 // The PM4 packets that move data and synchronise.
 #include "pm4.hpp"
 
+#include <array>
+#include <initializer_list>
+
 #include <fmt/format.h>
 
 namespace emu::gpu {
@@ -12,14 +15,87 @@ enum DataSelect : std::uint32_t {
   select_register = 0,
   select_memory = 1, // as a destination: through GRBM, deprecated
   select_l2 = 2,
-  select_immediate = 5,    // COPY_DATA source
   select_memory_async = 5, // destinations
-  select_gpu_clock = 9,    // COPY_DATA source
+  // COPY_DATA sources:
+  select_immediate = 5,
+  select_atomic_result = 6,
+  select_gpu_clock = 9,
+  select_system_clock = 10,
 };
 
 bool is_memory_destination(std::uint32_t select) {
   return select == select_memory || select == select_l2 || select == select_memory_async;
 }
+
+// VGT_EVENT_TYPE, as far as EVENT_WRITE and RELEASE_MEM name them.
+enum Event : std::uint32_t {
+  event_cache_flush_ts = 0x04,
+  event_context_done = 0x05,
+  event_cache_flush = 0x06,
+  event_cs_partial_flush = 0x07,
+  event_break_batch = 0x0e,
+  event_vs_partial_flush = 0x0f,
+  event_ps_partial_flush = 0x10,
+  event_flush_dfsm = 0x12,
+  event_cache_flush_and_inv_ts = 0x14,
+  event_cache_flush_and_inv = 0x16,
+  event_perfcounter_start = 0x17,
+  event_perfcounter_stop = 0x18,
+  event_pipelinestat_start = 0x19,
+  event_pipelinestat_stop = 0x1a,
+  event_perfcounter_sample = 0x1b,
+  event_sample_pipelinestat = 0x1e,
+  event_vgt_flush = 0x24,
+  event_bottom_of_pipe_ts = 0x28,
+  event_db_cache_flush_and_inv = 0x2a,
+  event_flush_and_inv_db_data_ts = 0x2b,
+  event_flush_and_inv_db_meta = 0x2c,
+  event_flush_and_inv_cb_data_ts = 0x2d,
+  event_flush_and_inv_cb_meta = 0x2e,
+  event_cs_done = 0x2f,
+  event_ps_done = 0x30,
+  event_flush_and_inv_cb_pixel_data = 0x31,
+  event_thread_trace_start = 0x33,
+  event_thread_trace_stop = 0x34,
+  event_thread_trace_marker = 0x35,
+  event_thread_trace_finish = 0x37,
+};
+
+constexpr std::uint64_t events(std::initializer_list<std::uint32_t> list) {
+  std::uint64_t set = 0;
+  for (std::uint32_t event : list)
+    set |= 1ull << event;
+  return set;
+}
+
+// Those that order or flush something, all of which has happened already, or start and stop what nobody can
+// read.
+constexpr std::uint64_t plain_events = events({event_context_done,
+                                               event_cache_flush,
+                                               event_cs_partial_flush,
+                                               event_break_batch,
+                                               event_vs_partial_flush,
+                                               event_ps_partial_flush,
+                                               event_flush_dfsm,
+                                               event_cache_flush_and_inv,
+                                               event_perfcounter_start,
+                                               event_perfcounter_stop,
+                                               event_pipelinestat_start,
+                                               event_pipelinestat_stop,
+                                               event_perfcounter_sample,
+                                               event_vgt_flush,
+                                               event_db_cache_flush_and_inv,
+                                               event_flush_and_inv_db_meta,
+                                               event_flush_and_inv_cb_meta,
+                                               event_flush_and_inv_cb_pixel_data,
+                                               event_thread_trace_start,
+                                               event_thread_trace_stop,
+                                               event_thread_trace_marker,
+                                               event_thread_trace_finish});
+// Those that write when all before them is done.
+constexpr std::uint64_t end_events =
+    events({event_cache_flush_ts, event_cache_flush_and_inv_ts, event_bottom_of_pipe_ts,
+            event_flush_and_inv_db_data_ts, event_flush_and_inv_cb_data_ts, event_cs_done, event_ps_done});
 
 enum CompareFunction : std::uint32_t { always, less, less_equal, equal, not_equal, greater_equal, greater };
 
@@ -83,7 +159,11 @@ Step Pm4::copy_data(Payload p) {
   case select_immediate:
     value = from;
     break;
+  case select_atomic_result:
+    value = atomic_result_;
+    break;
   case select_gpu_clock:
+  case select_system_clock:
     value = gpu_clock();
     break;
   default:
@@ -148,6 +228,7 @@ Step Pm4::atomic_mem(Payload p) {
   std::uint64_t before = 0;
   if (!tc_atomic(memory_, opcode, address_of(p[1], p[2]), source, reference, before))
     refuse(FaultKind::illegal_packet, fmt::format("atomic operation {:#x}", opcode));
+  atomic_result_ = before;
   const bool wide = bits(opcode, 5, 1);
   const std::uint64_t expected = wide ? reference : static_cast<std::uint32_t>(reference);
   return command == loop_until_compare && before != expected ? Step::blocked : Step::progressed;
@@ -176,13 +257,20 @@ Step Pm4::wait_reg_mem64(Payload p) {
 }
 
 Step Pm4::event_write(Payload p) {
-  // Events that write results: occlusion and pipeline statistics, which nothing here counts.
-  constexpr std::uint32_t event_zpass_done = 0x15, event_sample_pipelinestat = 0x1e;
   const std::uint32_t event = bits(p[0], 0, 6);
-  if (p.size() != 1 || event == event_zpass_done || event == event_sample_pipelinestat)
-    refuse(FaultKind::illegal_packet,
-           fmt::format("event {:#x} with {} dwords: queries are not counted", event, p.size()));
+  if (event == event_sample_pipelinestat && p.size() == 3)
+    sample_pipeline_statistics(address_of(p[1] & ~7u, p[2]));
+  else if (p.size() != 1 || !(plain_events >> event & 1))
+    refuse(FaultKind::illegal_packet, fmt::format("event {:#x} with {} dwords", event, p.size()));
   return Step::progressed;
+}
+
+// Eleven counters. All but one belong to draws.
+void Pm4::sample_pipeline_statistics(GpuAddress va) {
+  std::array<std::uint64_t, 11> counters{};
+  constexpr std::size_t compute_invocations = 10;
+  counters[compute_invocations] = context_.shaders->invocations();
+  memory_.write(va, counters.data(), sizeof counters);
 }
 
 void Pm4::end_of_pipe(GpuAddress va, unsigned data_select, unsigned interrupt_select, std::uint64_t data,
@@ -225,14 +313,17 @@ void Pm4::end_of_pipe(GpuAddress va, unsigned data_select, unsigned interrupt_se
 
 Step Pm4::release_mem(Payload p) {
   const std::uint32_t destination = bits(p[1], 16, 2);
-  if (destination > 1)
-    refuse(FaultKind::illegal_packet, fmt::format("destination {}", destination));
+  const std::uint32_t event = bits(p[0], 0, 6);
+  if (destination > 1 || !(end_events >> event & 1))
+    refuse(FaultKind::illegal_packet, fmt::format("event {:#x}, destination {}", event, destination));
   end_of_pipe(address_of(p[2], p[3]), bits(p[1], 29, 3), bits(p[1], 24, 3), address_of(p[4], p[5]),
               p.size() > 6 ? p[6] : 0);
   return Step::progressed;
 }
 
 Step Pm4::event_write_eop(Payload p) {
+  if (!(end_events >> bits(p[0], 0, 6) & 1))
+    refuse(FaultKind::illegal_packet, fmt::format("event {:#x}", bits(p[0], 0, 6)));
   end_of_pipe(address_of(p[1], bits(p[2], 0, 16)), bits(p[2], 29, 3), bits(p[2], 24, 2),
               address_of(p[3], p[4]), 0);
   return Step::progressed;

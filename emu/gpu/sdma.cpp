@@ -51,6 +51,8 @@ void Sdma::refuse(const std::string& why) {
 }
 
 Step Sdma::step() {
+  if (window_)
+    return copy_window_rows();
   reader_.drop_finished();
   if (reader_.empty() || reader_.available() == 0)
     return Step::idle;
@@ -149,26 +151,37 @@ Step Sdma::copy_sub_window(std::uint32_t header) {
   const std::uint32_t element_log2 = bits(header, 29, 3);
   if (element_log2 > 4)
     refuse(fmt::format("COPY element size {}", element_log2));
-  const std::uint64_t element = 1ull << element_log2;
-  struct Side {
-    GpuAddress base;
-    std::uint64_t x, y, z, pitch, slice;
-  };
   const auto side = [&](std::size_t i) {
-    return Side{address_of(p[i], p[i + 1]), bits(p[i + 2], 0, 14),         bits(p[i + 2], 16, 14),
-                bits(p[i + 3], 0, 13),      bits(p[i + 3], 13, 19) + 1ull, bits(p[i + 4], 0, 28) + 1ull};
+    return Window::Side{address_of(p[i], p[i + 1]),    bits(p[i + 2], 0, 14),
+                        bits(p[i + 2], 16, 14),        bits(p[i + 3], 0, 13),
+                        bits(p[i + 3], 13, 19) + 1ull, bits(p[i + 4], 0, 28) + 1ull};
   };
-  const Side source = side(1);
-  const Side target = side(6);
-  const std::uint64_t width = bits(p[11], 0, 14) + 1ull;
-  const std::uint64_t height = bits(p[11], 16, 14) + 1ull;
-  const std::uint64_t depth = bits(p[12], 0, 13) + 1ull;
-  const auto row_address = [&](const Side& s, std::uint64_t y, std::uint64_t z) {
-    return s.base + ((s.z + z) * s.slice + (s.y + y) * s.pitch + s.x) * element;
-  };
-  for (std::uint64_t z = 0; z < depth; ++z)
-    for (std::uint64_t y = 0; y < height; ++y)
-      memory_.copy(row_address(target, y, z), row_address(source, y, z), width * element);
+  Window window;
+  window.source = side(1);
+  window.target = side(6);
+  window.element = 1ull << element_log2;
+  window.width = bits(p[11], 0, 14) + 1ull;
+  window.height = bits(p[11], 16, 14) + 1ull;
+  window.depth = bits(p[12], 0, 13) + 1ull;
+  window_ = window;
+  return copy_window_rows();
+}
+
+Step Sdma::copy_window_rows() {
+  constexpr std::uint64_t enough = 1 << 20; // bytes of a step
+  constexpr std::uint64_t row_cost = 1024;  // a row counts for this much beside its bytes
+  Window& w = *window_;
+  const std::uint64_t size = w.width * w.element;
+  for (std::uint64_t done = 0; done < enough; done += size + row_cost) {
+    memory_.copy(w.row(w.target), w.row(w.source), size);
+    if (++w.next_y < w.height)
+      continue;
+    w.next_y = 0;
+    if (++w.next_z == w.depth) {
+      window_.reset();
+      break;
+    }
+  }
   return Step::progressed;
 }
 

@@ -5,6 +5,8 @@
 
 #include "engine.hpp"
 
+#include <optional>
+
 namespace emu::gpu {
 
 class Sdma {
@@ -21,6 +23,7 @@ private:
   Step copy(std::uint32_t header);
   Step copy_linear(std::uint32_t header);
   Step copy_sub_window(std::uint32_t header);
+  Step copy_window_rows();
   Step write_linear();
   Step constant_fill(std::uint32_t header);
   Step indirect();
@@ -37,9 +40,26 @@ private:
   void give_back(std::uint64_t dwords) { reader_.top().position -= dwords; }
   [[noreturn]] void refuse(const std::string& why);
 
+  // A sub-window copy, done some rows at a time.
+  struct Window {
+    struct Side {
+      GpuAddress base = 0;
+      std::uint64_t x = 0, y = 0, z = 0, pitch = 0, slice = 0; // in elements
+    };
+    Side source, target;
+    std::uint64_t element = 0; // bytes
+    std::uint64_t width = 0, height = 0, depth = 0;
+    std::uint64_t next_y = 0, next_z = 0;
+
+    GpuAddress row(const Side& side) const {
+      return side.base + ((side.z + next_z) * side.slice + (side.y + next_y) * side.pitch + side.x) * element;
+    }
+  };
+
   EngineContext& context_;
   EngineMemory memory_;
   PacketReader reader_;
+  std::optional<Window> window_;
 };
 
 } // namespace emu::gpu

@@ -23,6 +23,12 @@ const char* name_of(QueueType type) {
   return "?";
 }
 
+// Pointers are compared in the ring only: whatever is written to a doorbell, at most one ring of packets is
+// new.
+std::uint64_t end_of(const PacketFrame& ring, std::uint64_t limit) {
+  return ring.position + ((limit - ring.position) & ring.mask);
+}
+
 // A queue of PM4 packets. rptr and wptr count dwords; rptr is reported modulo the ring.
 class Pm4Queue final : public UserQueue {
 public:
@@ -35,9 +41,10 @@ public:
   bool busy() const override { return pm4_.busy(); }
 
 private:
+  const Dispatch* oldest_dispatch() const override { return pm4_.dispatch(); }
   Step serve() override {
     PacketFrame& ring = pm4_.reader().bottom();
-    ring.end = limit_;
+    ring.end = end_of(ring, limit_);
     const std::uint64_t before = ring.position;
     const Step result = pm4_.step();
     const PacketFrame& after = pm4_.reader().bottom();
@@ -67,9 +74,10 @@ public:
   bool busy() const override { return false; }
 
 private:
+  const Dispatch* oldest_dispatch() const override { return nullptr; }
   Step serve() override {
     PacketFrame& ring = sdma_.reader().bottom();
-    ring.end = limit_ / 4;
+    ring.end = end_of(ring, limit_ / 4);
     const std::uint64_t before = ring.position;
     const Step result = sdma_.step();
     const PacketFrame& after = sdma_.reader().bottom();
@@ -90,11 +98,23 @@ private:
 
 UserQueue::UserQueue(QueueId id, const QueueDescription& description, ShaderArray& shaders,
                      std::shared_ptr<WakeWord> wake)
-    : id_(id), description_(description), context_{description.space, description.apertures, id,
-                                                   &shaders,          std::move(wake),       {}},
+    : id_(id), description_(description), context_{.space = description.space,
+                                                   .apertures = description.apertures,
+                                                   .queue = id,
+                                                   .vmid = description.vmid,
+                                                   .priority = description.priority,
+                                                   .shaders = &shaders,
+                                                   .wake = std::move(wake)},
       memory_(*description.space) {
   if (description_.doorbell)
     __atomic_store_n(description_.doorbell, doorbell_not_rung, __ATOMIC_RELEASE);
+  set_cu_mask(description.cu_mask);
+}
+
+void UserQueue::set_cu_mask(const std::vector<std::uint32_t>& mask) {
+  context_.places = mask.empty() ? all_places() : places_of(mask);
+  if (context_.places->empty())
+    complain(fmt::format("queue {}: its mask leaves it no compute unit: its kernels will not start", id_));
 }
 
 void UserQueue::look_at_doorbell() {
@@ -123,28 +143,48 @@ Step UserQueue::step() {
     return Step::idle;
   try {
     look_at_doorbell();
-    return serve();
+    const Step result = serve();
+    end_if_overdue();
+    return result;
   } catch (Stop& stopped) {
-    Fault& fault = stopped.fault;
-    fault.queue = id_;
-    dead_ = true;
-    complain(fmt::format("{} queue {}: {}: {}", name_of(description_.type), id_, to_string(fault.kind),
-                         fault.text));
-    try {
-      fault.told_by_signal = on_fault(fault);
-    } catch (const Stop& again) {
-      complain(fmt::format("{} queue {}: while reporting that: {}", name_of(description_.type), id_,
-                           again.fault.text));
-    }
-    fault_ = std::move(fault);
+    fail(std::move(stopped.fault));
     return Step::progressed;
   }
+}
+
+void UserQueue::end_if_overdue() {
+  const auto limit = context_.shaders->watchdog();
+  const Dispatch* oldest = limit.count() != 0 && !overdue_ ? oldest_dispatch() : nullptr;
+  if (!oldest || std::chrono::steady_clock::now() - oldest->start_time() <= limit)
+    return;
+  overdue_ = true;
+  cancel(); // serve() throws when it has come to an end
+}
+
+void UserQueue::fail(Fault fault) {
+  fault.queue = id_;
+  fault.vmid = description_.vmid;
+  if (overdue_ && fault.kind == FaultKind::stopped) {
+    fault.kind = FaultKind::hang;
+    fault.text = fmt::format("a kernel ran for longer than {} ms", context_.shaders->watchdog().count());
+  }
+  dead_ = true;
+  cancel(); // its other kernels
+  complain(fmt::format("{} queue {} (VMID {}): {}: {}", name_of(description_.type), id_, fault.vmid,
+                       to_string(fault.kind), fault.text));
+  try {
+    fault.told_by_signal = on_fault(fault);
+  } catch (const Stop& again) {
+    complain(fmt::format("{} queue {}: while reporting that: {}", name_of(description_.type), id_,
+                         again.fault.text));
+  }
+  fault_ = std::move(fault);
 }
 
 void UserQueue::update(const QueueUpdate& update) {
   description_.ring = update.ring;
   description_.ring_size = update.ring_size;
-  description_.priority = update.priority;
+  description_.priority = context_.priority = update.priority;
   description_.percentage = update.percentage;
   if (active())
     on_update();

@@ -26,6 +26,7 @@ public:
 
   void update(const QueueUpdate& update);
   void set_trap_handler(GpuAddress handler, GpuAddress memory);
+  void set_cu_mask(const std::vector<std::uint32_t>& mask);
   // Reads wptr afresh at the next step().
   void kick() { kicked_.store(true, std::memory_order_release); }
   // Ends what runs, at its next slice.
@@ -42,6 +43,8 @@ protected:
   // Reacts to what serve() threw, before the fault is reported. True: the program has been told.
   virtual bool on_fault(const Fault&) { return false; }
   virtual void on_update() {}
+  // The dispatch that has run for longest; null: none runs.
+  virtual const Dispatch* oldest_dispatch() const = 0;
 
   const QueueId id_;
   QueueDescription description_;
@@ -54,10 +57,13 @@ private:
     return description_.ring != 0 && description_.ring_size != 0 && description_.percentage != 0;
   }
   void look_at_doorbell();
+  void end_if_overdue();
+  void fail(Fault fault);
 
   std::atomic<bool> kicked_{true};
   std::uint64_t doorbell_seen_ = ~0ull;
   bool dead_ = false;
+  bool overdue_ = false; // the watchdog has cancelled what runs
   std::optional<Fault> fault_;
 };
 

@@ -48,25 +48,46 @@ TEST(aql, barrier_and_waits_for_all_and_barrier_or_for_any) {
   EXPECT_TRUE(eventually([&] { return peek(&and_done->value) == 0; }));
 }
 
-TEST(aql, barrier_value_compares_under_its_mask) {
-  Machine machine;
-  AqlQueue queue(machine);
-  Signal* watched = make_signal(machine, 0x10);
-  Signal* done = make_signal(machine, 1);
+Packet barrier_value(const Signal* watched, std::int64_t value, std::int64_t mask, std::uint32_t condition,
+                     const Signal* completion) {
   Packet packet;
   packet.words[0] = 2u << 16; // vendor packet of format barrier-value
-  const std::uint64_t address = va(watched);
-  const std::int64_t value = 3, mask = 0xf;
+  const std::uint64_t address = va(watched), done = va(completion);
   std::memcpy(packet.words + 2, &address, 8);
   std::memcpy(packet.words + 4, &value, 8);
   std::memcpy(packet.words + 6, &mask, 8);
-  packet.words[8] = 3; // >=
+  packet.words[8] = condition;
   std::memcpy(packet.words + 14, &done, 8);
-  queue.submit(packet);
-  std::this_thread::sleep_for(5ms);
-  EXPECT_EQ(peek(&done->value), 1);
-  poke(&watched->value, 0x13);
-  EXPECT_TRUE(eventually([&] { return peek(&done->value) == 0; }));
+  return packet;
+}
+
+TEST(aql, barrier_value_holds_until_its_condition_does) {
+  constexpr std::uint32_t equal = 0, not_equal = 1, less = 2, not_less = 3;
+  struct Case {
+    std::uint32_t condition;
+    std::int64_t value, mask, waits, goes_on;
+  };
+  const Case cases[] = {
+      {equal, 3, 0xf, 0x10, 0x13},  {equal, -5, ~0ll, 5, -5},      {not_equal, 3, 0xf, 0x23, 0x24},
+      {less, 0, ~0ll, 0, -1},       {less, 8, 0xff, 0x108, 0x107}, {not_less, 3, 0xf, 0x12, 0x13},
+      {not_less, -2, ~0ll, -3, -2},
+  };
+  Machine machine;
+  for (const Case& c : cases) {
+    SCOPED_TRACE(&c - cases);
+    AqlQueue queue(machine);
+    Signal* watched = make_signal(machine, c.waits);
+    Signal* done = make_signal(machine, 1);
+    queue.submit(barrier_value(watched, c.value, c.mask, c.condition, done));
+    std::this_thread::sleep_for(5ms);
+    EXPECT_EQ(peek(&done->value), 1);
+    poke(&watched->value, c.goes_on);
+    EXPECT_TRUE(eventually([&] { return peek(&done->value) == 0; }));
+  }
+  AqlQueue queue(machine);
+  queue.submit(barrier_value(make_signal(machine, 0), 0, ~0ll, 4, nullptr));
+  EXPECT_TRUE(eventually([&] { return machine.faults().size() == 1; })) << "a condition that there is not";
+  EXPECT_EQ(peek(&queue.inactive->value), 0x100);
 }
 
 TEST(aql, completion_writes_the_mailbox_and_interrupts) {
@@ -208,6 +229,55 @@ TEST(aql, workgroups_that_wait_for_each_other_all_get_to_run) {
   EXPECT_EQ(*counter, groups);
 }
 
+// Kernels of one queue, of which the first waits for what the second writes.
+TEST(aql, a_packet_without_the_barrier_bit_runs_beside_the_kernels_before_it) {
+  Machine machine;
+  AqlQueue queue(machine);
+  auto* flag = machine.allocate<std::uint32_t>(64);
+  auto* flag_pointer = machine.allocate<std::uint64_t>();
+  auto* first_word = machine.allocate<std::uint64_t>();
+  *flag_pointer = va(flag + 1);
+  *first_word = va(flag);
+  Signal* waited = make_signal(machine, 1);
+  Signal* wrote = make_signal(machine, 1);
+  Signal* behind = make_signal(machine, 1);
+  queue.submit(dispatch(machine.kernel(kernels::spin_until_flag), 4, 1, flag_pointer, waited));
+  queue.submit(beside(barrier(barrier_and, {}, wrote)));
+  ASSERT_TRUE(eventually([&] { return peek(&wrote->value) == 0; })) << "a barrier packet";
+  EXPECT_EQ(queue.read_index(), 0u) << "the kernel may still read its packet";
+  queue.submit(barrier(barrier_and, {}, behind));
+  std::this_thread::sleep_for(5ms);
+  EXPECT_EQ(peek(&behind->value), 1) << "this one waits";
+  EXPECT_EQ(peek(&waited->value), 1);
+  poke(flag + 1, 1u);
+  EXPECT_TRUE(eventually([&] { return peek(&behind->value) == 0; }));
+  EXPECT_EQ(peek(&waited->value), 0);
+  EXPECT_EQ(queue.read_index(), 3u);
+
+  poke(flag + 1, 0u);
+  poke(&waited->value, 1);
+  poke(&wrote->value, 1);
+  queue.submit(dispatch(machine.kernel(kernels::spin_until_flag), 4, 1, flag_pointer, waited));
+  queue.submit(
+      beside(dispatch(machine.kernel(kernels::store_ids), 64, 64, first_word, wrote))); // flag[1] = 1
+  EXPECT_TRUE(eventually([&] { return peek(&waited->value) == 0; }));
+  EXPECT_TRUE(eventually([&] { return queue.read_index() == 5u; }));
+}
+
+TEST(aql, a_fault_ends_the_kernels_beside_it) {
+  Machine machine;
+  AqlQueue queue(machine);
+  Signal* done = make_signal(machine, 1);
+  queue.submit(dispatch(machine.kernel(kernels::endless), 4, 1, nullptr, done));
+  queue.submit(beside(dispatch(machine.kernel(kernels::store_to_null), 1, 1, nullptr, nullptr)));
+  ASSERT_TRUE(eventually([&] { return machine.faults().size() == 1; }));
+  EXPECT_EQ(machine.faults()[0].kind, emu::gpu::FaultKind::page_fault);
+  EXPECT_NE(machine.faults()[0].text.find("packet 1: workgroup 0,0,0"), std::string::npos)
+      << machine.faults()[0].text;
+  EXPECT_TRUE(machine.gpu.destroy_queue(queue.id)); // returns
+  EXPECT_EQ(peek(&done->value), 1);
+}
+
 TEST(aql, destroying_a_queue_ends_its_endless_kernel) {
   Machine machine;
   AqlQueue queue(machine);
@@ -308,6 +378,7 @@ TEST(aql, bad_packets_raise_the_inactive_signal_as_the_firmware_does) {
       {"agent dispatch", [](Packet& p) { p.words[0] = 4; }, 0x20},
       {"unknown type", [](Packet& p) { p.words[0] = 77; }, 0x20},
       {"too many threads", [](Packet& p) { p.words[1] = 1025 | 1 << 16; }, 0x40},
+      {"too many vector registers", [](Packet& p) { p.words[1] = 1024 | 1 << 16; }, 0x80},
       {"unknown vendor format", [](Packet& p) { p.words[0] = 9u << 16; }, 0x100},
   };
   for (const Refusal& refusal : refusals) {
@@ -315,7 +386,9 @@ TEST(aql, bad_packets_raise_the_inactive_signal_as_the_firmware_does) {
     Machine machine;
     AqlQueue queue(machine);
     Signal* done = make_signal(machine, 1);
-    Packet packet = dispatch(machine.kernel(kernels::store_ids), 64, 64, nullptr, done);
+    const std::uint64_t kernel = machine.kernel(kernels::store_ids);
+    reinterpret_cast<std::uint32_t*>(kernel)[12] |= 31; // 256 VGPRs: half a WGP's waves
+    Packet packet = dispatch(kernel, 64, 64, nullptr, done);
     refusal.change(packet);
     queue.submit(packet);
     EXPECT_TRUE(eventually([&] { return machine.faults().size() == 1; }));
@@ -338,6 +411,8 @@ TEST(aql, a_kernels_page_fault_is_reported_with_its_address_and_stops_the_queue)
   EXPECT_EQ(fault.queue, queue.id);
   EXPECT_EQ(fault.page.address, 0u);
   EXPECT_EQ(fault.page.access, emu::memory::Access::write);
+  EXPECT_EQ(fault.vmid, emu::gpu::first_kfd_vmid);
+  EXPECT_NE(fault.text.find("wave 0"), std::string::npos) << fault.text;
   EXPECT_EQ(peek(&done->value), 1);
   other.submit(barrier(barrier_and, {}, other_done));
   EXPECT_TRUE(eventually([&] { return peek(&other_done->value) == 0; }));

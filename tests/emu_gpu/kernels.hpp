@@ -46,4 +46,28 @@ inline const std::vector<std::uint32_t> store_user_sgprs{
 inline const std::vector<std::uint32_t> store_to_null{0x7e000280, 0x7e020280, 0xdc708000, 0x007d0000,
                                                       0xbf810000};
 
+// s_getreg_b32 s6, hwreg(HW_REG_HW_ID1); s_load_dwordx2 s[4:5], s[0:1], 0x0; s_lshl_b32 s3, s2, 2; v_mov_b32
+// v0, s3; v_mov_b32 v1, s6; s_waitcnt lgkmcnt(0); global_store_dword v0, v1, s[4:5]; s_endpgm
+inline const std::vector<std::uint32_t> store_hw_id1{0xb906f817, 0xf4040100, 0xfa000000, 0x8f038202,
+                                                     0x7e000203, 0x7e020206, 0xbf8cc07f, 0xdc708000,
+                                                     0x00040100, 0xbf810000};
+
+// The same with HW_REG_HW_ID2.
+inline const std::vector<std::uint32_t> store_hw_id2{0xb906f818, 0xf4040100, 0xfa000000, 0x8f038202,
+                                                     0x7e000203, 0x7e020206, 0xbf8cc07f, 0xdc708000,
+                                                     0x00040100, 0xbf810000};
+
+// s_mov_b32 m0, 0x345; s_nop 0; s_sendmsg sendmsg(MSG_INTERRUPT); s_endpgm
+inline const std::vector<std::uint32_t> send_interrupt{0xbefc03ff, 0x345, 0xbf800000, 0xbf900001, 0xbf810000};
+
+// s_load_dwordx4 s[4:7], s[0:1], 0x0; v_mov_b32 v0, 0; v_mov_b32 v2, 0; v_mov_b32 v3, 0; s_waitcnt
+// lgkmcnt(0); global_store_dwordx2 v0, v[2:3], s[4:5]; again: global_load_dword v1, v0, s[6:7] glc dlc;
+// s_waitcnt vmcnt(0); v_readfirstlane_b32 s8, v1; s_cmp_lg_u32 s8, 0; s_cbranch_scc1 again; s_endpgm
+inline const std::vector<std::uint32_t> ring_and_wait_for_zero{
+    0xf4080100, 0xfa000000, 0x7e000280, 0x7e040280, 0x7e060280, 0xbf8cc07f, 0xdc748000, 0x00040200,
+    0xdc319000, 0x01060000, 0xbf8c3f70, 0x7e100501, 0xbf078008, 0xbf85fffa, 0xbf810000};
+
+// s_branch to itself
+inline const std::vector<std::uint32_t> endless{0xbf82ffff, 0xbf810000};
+
 } // namespace kernels

@@ -48,7 +48,7 @@ class Machine {
 public:
   static constexpr std::size_t arena_size = 32 << 20;
 
-  Machine()
+  explicit Machine(std::chrono::milliseconds watchdog = 0ms)
       : space(std::make_shared<emu::memory::AddressSpace>()), gpu({[this](const Interrupt& interrupt) {
                                                                      std::lock_guard lock(mutex_);
                                                                      interrupts_.push_back(interrupt);
@@ -56,7 +56,8 @@ public:
                                                                    [this](const Fault& fault) {
                                                                      std::lock_guard lock(mutex_);
                                                                      faults_.push_back(fault);
-                                                                   }}) {
+                                                                   }},
+                                                                  watchdog) {
     void* memory = mmap(nullptr, arena_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     arena_ = static_cast<std::byte*>(memory);
     space->map(va(arena_), arena_size, arena_, {});
@@ -116,6 +117,12 @@ public:
     return faults_;
   }
 
+  void forget_reports() {
+    std::lock_guard lock(mutex_);
+    interrupts_.clear();
+    faults_.clear();
+  }
+
   static constexpr std::size_t doorbell_page = 8192;
   static constexpr std::size_t max_doorbells = doorbell_page / 8;
   std::uint64_t* doorbells = nullptr;      // as a program sees them
@@ -172,6 +179,12 @@ struct Packet {
 
 inline constexpr std::uint32_t barrier_bit = 1 << 8;
 
+// Does not wait for the packets before it.
+inline Packet beside(Packet packet) {
+  packet.words[0] &= ~barrier_bit;
+  return packet;
+}
+
 inline Packet dispatch(std::uint64_t kernel, std::uint32_t grid, std::uint16_t group, const void* kernarg,
                        Signal* completion) {
   Packet packet;
@@ -226,6 +239,10 @@ public:
   }
   std::uint64_t read_index() { return peek(field<std::uint64_t>(0x80)); }
   std::uint64_t address() const { return va(queue_); }
+  std::size_t doorbell() const { return doorbell_; }
+  emu::gpu::QueueUpdate update(std::uint32_t priority) const {
+    return {va(ring_), size_ * sizeof(Packet), priority, 100};
+  }
 
   // Writes the packet, header last, without ringing; its index.
   std::uint64_t write(const Packet& packet) {

@@ -233,6 +233,78 @@ TEST_P(pm4, atomic_mem_operates_and_cond_exec_skips) {
   EXPECT_EQ(m[3], 1u);
 }
 
+TEST_P(pm4, copy_data_takes_the_last_atomics_result_and_the_clocks) {
+  auto* m = machine.allocate<std::uint32_t>(16);
+  m[0] = 10;
+  const std::uint64_t before = emu::gpu::gpu_clock();
+  Ib ib;
+  ib.packet(0x1e, {0x0f, low(m), high(m), 5, 0, 0, 0, 0})
+      .packet(0x40, {6 | 5 << 8, 0, 0, low(m + 1), high(m + 1)});
+  auto* clocks = reinterpret_cast<std::uint64_t*>(m + 4);
+  for (const std::uint32_t clock : {0u, 1u})
+    ib.packet(0x40, {(9 + clock) | 5 << 8 | 1 << 16, 0, 0, low(clocks + clock), high(clocks)});
+  ASSERT_FALSE(submit(ib));
+  EXPECT_EQ(m[0], 15u);
+  EXPECT_EQ(m[1], 10u);
+  EXPECT_GE(clocks[0], before);
+  EXPECT_GE(clocks[1], clocks[0]);
+}
+
+TEST_P(pm4, pipeline_statistics_count_compute_invocations) {
+  auto* out = machine.allocate<std::uint32_t>(64 * 4);
+  auto* samples = machine.allocate<std::uint64_t>(22);
+  Ib ib = dispatch_ib(machine, out);
+  ib.packet(0x46, {0x1e | 2 << 8, low(samples), high(samples)})
+      .packet(0x15, {3, 1, 1, initiator_enable | initiator_from_zero | initiator_wave32})
+      .packet(0x46, {0x1e | 2 << 8, low(samples + 11), high(samples + 11)});
+  ASSERT_FALSE(submit(ib));
+  EXPECT_EQ(samples[21] - samples[10], 3u * 64);
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(samples[i], 0u);
+}
+
+TEST_P(pm4, rewind_waits_until_it_is_valid) {
+  auto* m = machine.allocate<std::uint32_t>(2);
+  Ib ib;
+  ib.packet(0x59, {0}).write(m, 1);
+  const std::uint64_t address = machine.code(ib.words);
+  const std::vector<emu::gpu::IndirectBuffer> ibs{{address, static_cast<std::uint32_t>(ib.words.size()), 0}};
+  std::thread writer([&] {
+    std::this_thread::sleep_for(5ms);
+    EXPECT_EQ(peek(m), 0u);
+    poke(reinterpret_cast<std::uint32_t*>(address) + 1, 1u << 31);
+  });
+  EXPECT_FALSE(machine.gpu.submit({GetParam(), machine.space, {}, ibs}, stop));
+  writer.join();
+  EXPECT_EQ(m[0], 1u);
+}
+
+// A page of a sparse resource without memory.
+TEST_P(pm4, writes_to_unbound_pages_vanish_and_reads_give_zeros) {
+  constexpr std::uint64_t sparse = 0x4000'0000'0000;
+  constexpr std::uint64_t size = 64 << 10;
+  void* zeros = mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_TRUE(machine.space->map(sparse, size, static_cast<std::byte*>(zeros),
+                                 {.writable = false, .drops_writes = true}));
+  const auto sparse_high = static_cast<std::uint32_t>(sparse >> 32);
+  auto* m = machine.allocate<std::uint32_t>(size / 4);
+  m[5] = 7;
+  Ib ib;
+  ib.packet(0x37, {5 << 8 | 1 << 20, 16, sparse_high, 0xdead})
+      .packet(0x50, {2u << 29 | 1u << 31, 0xabcd, 0, 0, sparse_high, size})                 // fill
+      .packet(0x50, {3u << 29 | 3 << 20 | 1u << 31, low(m), high(m), 4, sparse_high, 5000}) // copy into it
+      .packet(0x1e, {0x0f, 16, sparse_high, 5, 0, 0, 0, 0})                                 // add
+      .packet(0x40, {6 | 5 << 8, 0, 0, low(m + 1), high(m + 1)})
+      .packet(0x50, {3u << 29 | 3 << 20 | 1u << 31, 0, sparse_high, low(m + 4), high(m + 4), 5000});
+  m[1] = 99;
+  const auto fault = submit(ib);
+  ASSERT_FALSE(fault) << fault->text;
+  EXPECT_EQ(m[1], 0u) << "what the atomic found";
+  EXPECT_EQ(m[5], 0u);
+  machine.space->unmap(sparse, size);
+  munmap(zeros, size);
+}
+
 TEST_P(pm4, nops_of_every_form_are_skipped) {
   auto* m = machine.allocate<std::uint32_t>();
   Ib ib;
@@ -271,6 +343,16 @@ TEST_P(pm4, what_is_unknown_or_malformed_is_a_fault) {
       {"unmapped indirect buffer", {pkt3(0x3f, 3), 0x1000, 0, 16}, FaultKind::page_fault},
       {"atomic operation", {pkt3(0x1e, 8), 0x7f, 0, 0, 0, 0, 0, 0, 0}, FaultKind::illegal_packet},
       {"query event", {pkt3(0x46, 3), 0x15 | 1 << 8, 0, 0}, FaultKind::illegal_packet},
+      {"event without a name", {pkt3(0x46, 1), 0x26}, FaultKind::illegal_packet},
+      {"occlusion query", {pkt3(0x46, 3), 0x15 | 1 << 8, 0, 0}, FaultKind::illegal_packet},
+      {"end of pipe that is none", {pkt3(0x49, 7), 0x07, 0, 0, 0, 0, 0, 0}, FaultKind::illegal_packet},
+      {"data share source", {pkt3(0x40, 5), 3 | 5 << 8, 0, 0, 0, 0}, FaultKind::illegal_packet},
+      {"performance counter source", {pkt3(0x40, 5), 4 | 5 << 8, 0, 0, 0, 0}, FaultKind::illegal_packet},
+      {"stream output", {pkt3(0x34, 5), 0, 0, 0, 0, 0}, FaultKind::illegal_packet},
+      {"too many vector registers",
+       {pkt3(0x76, 2), (0xb848 - 0xb000) / 4, 31, pkt3(0x76, 4), (0xb81c - 0xb000) / 4, 1024, 1, 1,
+        pkt3(0x76, 3), (0xb830 - 0xb000) / 4, 1, 1, pkt3(0x15, 4), 1, 1, 1, 1 | 1 << 15},
+       FaultKind::illegal_dispatch},
       {"dispatch without threads", {pkt3(0x15, 4), 1, 1, 1, 5}, FaultKind::illegal_dispatch},
   };
   for (const BadPacket& packet : bad) {
@@ -400,6 +482,36 @@ TEST(pm4_queue, consumes_its_ring_reports_rptr_modulo_its_size_and_interrupts) {
   EXPECT_TRUE(eventually([&] { return machine.interrupts().size() == 300; }));
   EXPECT_EQ(machine.interrupts().back().context_id, 299u);
   EXPECT_TRUE(machine.gpu.destroy_queue(id));
+}
+
+// Hardware compares ring pointers modulo the ring's size.
+TEST(pm4_queue, takes_a_doorbell_modulo_its_ring) {
+  Machine machine;
+  constexpr std::uint32_t ring_dwords = 1024;
+  auto* ring = machine.allocate<std::uint32_t>(ring_dwords);
+  auto* pointers = machine.allocate<std::uint64_t>(2);
+  auto* m = machine.allocate<std::uint32_t>(2);
+  const std::size_t doorbell = machine.take_doorbell();
+  emu::gpu::QueueDescription d;
+  d.type = emu::gpu::QueueType::pm4_compute;
+  d.space = machine.space;
+  d.ring = va(ring);
+  d.ring_size = ring_dwords * 4;
+  d.rptr = va(pointers);
+  d.wptr = va(pointers + 1);
+  d.doorbell = machine.doorbell_alias + doorbell;
+  machine.gpu.create_queue(d);
+  Ib ib;
+  ib.write(m, 1).write(m + 1, 2);
+  std::copy(ib.words.begin(), ib.words.end(), ring);
+  const auto* rptr = reinterpret_cast<std::uint32_t*>(pointers);
+  poke(machine.doorbells + doorbell, 5 * ring_dwords + 5); // the first packet
+  ASSERT_TRUE(eventually([&] { return peek(rptr) == 5; }));
+  EXPECT_EQ(peek(m + 1), 0u);
+  poke(machine.doorbells + doorbell, ring_dwords + 10);
+  ASSERT_TRUE(eventually([&] { return peek(rptr) == 10; }));
+  EXPECT_EQ(peek(m + 1), 2u);
+  EXPECT_TRUE(machine.faults().empty());
 }
 
 } // namespace

@@ -50,6 +50,20 @@ TEST_F(sdma, copies_across_mappings_that_are_not_contiguous_in_host_memory) {
   EXPECT_EQ(to[1], 1);
 }
 
+TEST_F(sdma, a_huge_sub_window_copy_can_be_stopped) {
+  auto* m = machine.allocate<std::uint8_t>(1 << 20);
+  std::thread stopper([&] {
+    std::this_thread::sleep_for(10ms);
+    stop = true;
+  });
+  // Pitch and slice of one byte: 2^27 rows of 256 bytes, all within the megabyte.
+  const auto fault = submit(
+      {1 | 4 << 8, low(m), high(m), 0, 0, 0, low(m + 4096), high(m), 0, 0, 0, 255 | 0x3fffu << 16, 0x1fff});
+  stopper.join();
+  ASSERT_TRUE(fault);
+  EXPECT_EQ(fault->kind, FaultKind::stopped);
+}
+
 TEST_F(sdma, sub_window_copy_moves_a_box) {
   auto* from = machine.allocate<std::uint32_t>(16 * 16);
   auto* to = machine.allocate<std::uint32_t>(32 * 32);

@@ -13,6 +13,7 @@
 #include <gpu/types.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -29,6 +30,7 @@ struct QueueDescription {
   QueueType type = QueueType::aql;
   std::shared_ptr<const memory::AddressSpace> space;
   Apertures apertures = kfd_apertures;
+  std::uint32_t vmid = first_kfd_vmid;
 
   GpuAddress ring = 0;
   std::uint64_t ring_size = 0; // bytes, a power of two
@@ -42,9 +44,9 @@ struct QueueDescription {
   // long as the queue lives. What the program sees of the same page is made known with watch_doorbells().
   std::uint64_t* doorbell = nullptr;
 
-  std::uint32_t priority = 7;         // KFD's 0..15
-  std::uint32_t percentage = 100;     // 0: the queue is not scheduled
-  std::vector<std::uint32_t> cu_mask; // accepted; occupancy is not modelled
+  std::uint32_t priority = 7;     // KFD's 0..15: whose workgroups start first, and how long their turns are
+  std::uint32_t percentage = 100; // 0: the queue is not scheduled
+  std::vector<std::uint32_t> cu_mask; // as KFD's SET_CU_MASK gives it; empty: all
 
   GpuAddress eop = 0;
   std::uint64_t eop_size = 0;
@@ -87,11 +89,14 @@ struct Submission {
   std::shared_ptr<const memory::AddressSpace> space;
   Apertures apertures = drm_apertures;
   std::span<const IndirectBuffer> ibs;
+  std::uint32_t vmid = first_drm_vmid;
 };
 
 class Gpu {
 public:
-  explicit Gpu(Callbacks callbacks);
+  // A kernel of a user queue, or a submission, that runs for longer than `watchdog` is ended as a hang: 0 is
+  // never, nullopt takes CUDA_SHIM_EMU_WATCHDOG, in milliseconds.
+  explicit Gpu(Callbacks callbacks, std::optional<std::chrono::milliseconds> watchdog = std::nullopt);
   Gpu(const Gpu&) = delete;
   Gpu& operator=(const Gpu&) = delete;
   ~Gpu(); // destroys all queues; joins all threads. Submissions must have returned.
@@ -100,6 +105,7 @@ public:
   QueueId create_queue(const QueueDescription& description);
   // Both false where there is no such queue.
   bool update_queue(QueueId id, const QueueUpdate& update);
+  // Good for the kernels that start from now on. A mask of no units at all leaves them waiting.
   bool set_cu_mask(QueueId id, std::vector<std::uint32_t> cu_mask);
   // Returns when no engine will touch the queue's memory again: a running kernel is killed at its next slice.
   bool destroy_queue(QueueId id);
@@ -120,7 +126,7 @@ public:
   // Executes one command submission on the calling thread (waves on the pool too) and returns when everything
   // that it asked for has happened, RELEASE_MEM writes and SDMA fences included. Submissions of different
   // threads run side by side; the caller keeps the order within a (context, ring). Setting `stop` ends it
-  // early with FaultKind::stopped.
+  // early with FaultKind::stopped; the watchdog with FaultKind::hang.
   std::optional<Fault> submit(const Submission& submission, const std::atomic<bool>& stop);
 
 private:

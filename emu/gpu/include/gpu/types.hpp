@@ -26,6 +26,11 @@ struct Apertures {
 inline constexpr Apertures drm_apertures{0x2000ull << 48, 0x1000ull << 48};
 inline constexpr Apertures kfd_apertures{1ull << 48, 2ull << 48};
 
+// The page tables' numbers: the kernel keeps the first eight for amdgpu's own VMs. (It hands them out as VMs
+// come and go; here every VM of a kind has the first.)
+inline constexpr std::uint32_t first_drm_vmid = 1;
+inline constexpr std::uint32_t first_kfd_vmid = 8;
+
 using QueueId = std::uint32_t;
 inline constexpr QueueId no_queue = 0xffff'ffff;
 
@@ -37,6 +42,7 @@ enum class FaultKind : std::uint8_t {
   illegal_dispatch,    // a dispatch whose dimensions, LDS or descriptor no hardware would run
   memory_violation,    // an access that no aperture holds, or misaligned beyond what the instruction allows
   trap,                // s_trap without a trap handler that this emulator could run
+  hang,                // ran for longer than the watchdog allows
   stopped,             // the stop flag of a submission, or the destruction of a queue, ended it early
 };
 const char* to_string(FaultKind kind);
@@ -51,6 +57,7 @@ struct Fault {
   // An AQL queue's firmware has told the program itself, through queue_inactive_signal; the kernel hears
   // nothing of such a fault on hardware, and has nothing to report.
   bool told_by_signal = false;
+  std::uint32_t vmid = 0; // whose page tables were in use
 };
 
 // An interrupt that reaches the kernel driver: what KFD's interrupt handlers feed into signal events.
