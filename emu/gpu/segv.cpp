@@ -35,6 +35,7 @@ constinit std::mutex guards_mutex;
 // handler: the program that changes its handler while another thread faults gets one of the two.
 constinit std::mutex program_mutex;
 constinit std::atomic<bool> ours_installed{false};
+constinit std::atomic<FaultHook> fault_hook{nullptr};
 struct sigaction program_action {};
 
 using SigactionFunction = int (*)(int, const struct sigaction*, struct sigaction*);
@@ -94,7 +95,9 @@ void chain(int signal, siginfo_t* info, void* context) {
 
 void on_segv(int signal, siginfo_t* info, void* context) {
   const int saved_errno = errno;
-  const bool ours = info->si_code > 0 && disarm_fault_at(reinterpret_cast<std::uintptr_t>(info->si_addr));
+  bool ours = info->si_code > 0 && disarm_fault_at(reinterpret_cast<std::uintptr_t>(info->si_addr));
+  if (const FaultHook hook = fault_hook.load(std::memory_order_acquire); !ours && hook && info->si_code > 0)
+    ours = hook(*info, context);
   errno = saved_errno;
   if (!ours)
     chain(signal, info, context);
@@ -160,6 +163,11 @@ bool add_guard(void* base, std::size_t size, std::atomic<std::uint32_t>* wake_wo
     return true;
   }
   return false;
+}
+
+void set_fault_hook(FaultHook hook) {
+  fault_hook.store(hook, std::memory_order_release);
+  install();
 }
 
 std::size_t remove_guard(void* base, std::size_t size) {

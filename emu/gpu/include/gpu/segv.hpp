@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 
@@ -23,6 +24,12 @@ inline constexpr std::size_t max_guarded_mappings = 64;
 bool add_guard(void* base, std::size_t size, std::atomic<std::uint32_t>* wake_word);
 // Removes every guard that touches the range and leaves it writable; how many those were.
 std::size_t remove_guard(void* base, std::size_t size);
+
+// Asked about every other fault before the program is, on the thread that faulted and in its signal handler.
+// True: the instruction can be tried again, or `context` has another one. Set once; takes the disposition at
+// once.
+using FaultHook = bool (*)(const siginfo_t& info, void* context);
+void set_fault_hook(FaultHook hook);
 
 // Makes every guarded mapping of `wake_word` read-only, or writable again. Not reentrant: one caller at a
 // time.
