@@ -1,7 +1,8 @@
 #include "bo.hpp"
 
-#include "device.hpp"
 #include "real.hpp"
+#include "settings.hpp"
+#include "userptr.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -94,9 +95,8 @@ int BufferObject::create(std::uint64_t size, std::uint64_t alignment, std::uint3
   if (size == 0)
     return -EINVAL;
   size = page_align(size);
-  if (size > card::vram_size && domains & domain_vram)
-    return -ENOMEM;
-  if (domains & domain_vram && total_vram_usage() + size > card::vram_size)
+  const std::uint64_t vram = settings::vram_size();
+  if (domains & domain_vram && (size > vram || total_vram_usage() > vram - size))
     return -ENOMEM;
   if (!(domains & domain_vram) && total_gtt_usage() + size > gtt_size())
     return -ENOMEM;
@@ -218,6 +218,8 @@ int BufferObject::create_userptr(void* host, std::uint64_t size, std::shared_ptr
 }
 
 BufferObject::~BufferObject() {
+  if (is_userptr())
+    userptr::forget(*this);
   BufferRegistry& registry = BufferRegistry::get();
   {
     std::scoped_lock lock(registry.mutex);

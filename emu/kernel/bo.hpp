@@ -78,6 +78,10 @@ public:
   std::uint64_t flags() const { return meta().flags; }
   bool is_userptr() const { return fd_ < 0; }
 
+  // Of a userptr: the program's memory went away below it (userptr.hpp).
+  bool pages_gone() const { return pages_gone_.load(std::memory_order_acquire); }
+  void set_pages_gone(bool gone) { pages_gone_.store(gone, std::memory_order_release); }
+
   // The shared page; of a userptr a private one.
   BufferMetadata& meta() const { return *meta_; }
 
@@ -105,6 +109,7 @@ private:
   std::unique_ptr<BufferMetadata> private_meta_;
   std::uint64_t mmap_offset_ = 0;
   bool counted_ = false;
+  std::atomic<bool> pages_gone_{false};
   std::uint64_t dev_ = 0, ino_ = 0;
   std::mutex allowed_mutex_;
   std::multiset<const File*> allowed_;

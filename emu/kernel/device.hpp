@@ -72,7 +72,7 @@ inline constexpr unsigned sdma_queues_per_engine = 8;
 inline constexpr unsigned gws_count = 64;
 
 // Firmware versions, as AMDGPU_INFO_FW_VERSION and topology report them.
-inline constexpr std::uint32_t mec_firmware = 104;
+inline constexpr std::uint32_t mec_firmware = 107; // from this one on KFD gives out GWS
 inline constexpr std::uint32_t sdma_firmware = 80;
 
 } // namespace emu::kernel::card

@@ -3,6 +3,7 @@
 
 #include "device.hpp"
 #include "process.hpp"
+#include "settings.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -204,12 +205,12 @@ long DrmFile::info_device(const drm_amdgpu_info& args) {
 }
 
 long DrmFile::info_memory(const drm_amdgpu_info& args) {
-  const std::uint64_t vram = card::vram_size - pinned_vram - reserved_vram;
+  const std::uint64_t vram = settings::vram_size() - pinned_vram - reserved_vram;
   const std::uint64_t gtt = gtt_size() - pinned_gtt;
   if (args.query == AMDGPU_INFO_VRAM_GTT)
     return answer(args, drm_amdgpu_info_vram_gtt{vram, vram, gtt});
   drm_amdgpu_memory_info memory = {};
-  memory.vram = {card::vram_size, vram, total_vram_usage(), vram * 3 / 4};
+  memory.vram = {settings::vram_size(), vram, total_vram_usage(), vram * 3 / 4};
   memory.cpu_accessible_vram = memory.vram;
   memory.gtt = {gtt_size(), gtt, total_gtt_usage(), gtt * 3 / 4};
   return answer(args, memory);

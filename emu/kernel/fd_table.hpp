@@ -30,6 +30,11 @@ public:
   // The address, or a negative errno. -ENODEV: this file has no mmap.
   virtual long mmap(void* address, std::size_t length, int protection, int flags, off64_t offset);
 
+  // write(): how much was taken, or a negative errno. write_through: the underlying descriptor's own write()
+  // is right.
+  static constexpr long write_through = -4096;
+  virtual long write(const void*, std::size_t) { return write_through; }
+
   // Corrects what fstat() of the underlying real descriptor said (size, mode, device number).
   virtual void fix_stat(struct stat64&) const {}
 

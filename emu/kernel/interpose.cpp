@@ -6,10 +6,12 @@
 #undef _FORTIFY_SOURCE
 
 #include "device.hpp"
+#include "fault_injection.hpp"
 #include "fd_table.hpp"
 #include "kfd.hpp"
 #include "real.hpp"
 #include "sysfs.hpp"
+#include "userptr.hpp"
 
 #include <atomic>
 #include <cerrno>
@@ -47,6 +49,10 @@ public:
     }
     return function(arguments...);
   }
+  // For what may first be called where dlsym() must not be: in a signal handler, or after fork().
+  void resolve() {
+    function_.store(reinterpret_cast<R (*)(A...)>(dlsym(RTLD_NEXT, name_)), std::memory_order_relaxed);
+  }
 
 private:
   const char* name_;
@@ -75,6 +81,9 @@ bool makes_file(int flags) {
 
 // A descriptor for a device of ours; -1 with errno.
 int open_device(sysfs::Device device, int flags) {
+  if (fault_injection::active())
+    if (const int injected = fault_injection::before_open())
+      return fail_with(injected);
   int error = 0;
   std::shared_ptr<File> file;
   const char* name = "amdgpu-kfd";
@@ -160,6 +169,9 @@ Next<int(int, unsigned long, void*)> next_ioctl("ioctl");
 Next<void*(void*, size_t, int, int, int, off_t)> next_mmap("mmap");
 Next<void*(void*, size_t, int, int, int, off64_t)> next_mmap64("mmap64");
 Next<int(void*, size_t)> next_munmap("munmap");
+Next<int(void*, size_t, int)> next_mprotect("mprotect");
+Next<void*(void*, size_t, size_t, int, void*)> next_mremap("mremap");
+Next<ssize_t(int, const void*, size_t)> next_write("write");
 Next<off_t(int, off_t, int)> next_lseek("lseek");
 Next<off64_t(int, off64_t, int)> next_lseek64("lseek64");
 Next<ssize_t(int, msghdr*, int)> next_recvmsg("recvmsg");
@@ -190,13 +202,20 @@ int control(NextFcntl& next, int fd, int command, void* argument) {
 
 template <class NextMmap, class Offset>
 void* map(NextMmap& next, void* address, size_t length, int protection, int flags, int fd, Offset offset) {
-  if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))
+  const bool over_others = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+  if (over_others)
     kfd_forget_mappings(address, length);
+  const userptr::Change change(address, over_others ? length : 0);
   if (flags & MAP_ANONYMOUS || !fd_table::knows(fd))
     return next(address, length, protection, flags, fd, offset);
   const std::shared_ptr<File> file = fd_table::find(fd);
   if (!file)
     return next(address, length, protection, flags, fd, offset);
+  if (fault_injection::active())
+    if (const int injected = fault_injection::before_mmap()) {
+      errno = -injected;
+      return MAP_FAILED;
+    }
   const long result = file->mmap(address, length, protection, flags, offset);
   if (real::failed(reinterpret_cast<void*>(result))) {
     errno = static_cast<int>(-result);
@@ -224,6 +243,7 @@ bool may_be_ours(unsigned long request) {
 
 // Descriptors that this program was started with.
 [[gnu::constructor]] void adopt_inherited() {
+  next_write.resolve();
   const int directory = real::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0)
     return;
@@ -494,6 +514,9 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
   if (fd_table::knows(fd) || may_be_ours(request))
     if (const std::shared_ptr<File> file = fd_table::find_or_adopt(fd)) {
       const int before = errno;
+      if (fault_injection::active())
+        if (const int injected = fault_injection::before_ioctl(request))
+          return fail_with(injected);
       const long result = file->ioctl(request, argument);
       errno = before;
       return result < 0 ? fail_with(result) : static_cast<int>(result);
@@ -509,7 +532,33 @@ void* mmap64(void* address, size_t length, int protection, int flags, int fd, of
 }
 int munmap(void* address, size_t length) noexcept {
   kfd_forget_mappings(address, length);
+  const userptr::Change change(address, length);
   return next_munmap(address, length);
+}
+int mprotect(void* address, size_t length, int protection) noexcept {
+  const userptr::Change change(address, length);
+  return next_mprotect(address, length, protection);
+}
+void* mremap(void* address, size_t length, size_t new_length, int flags, ...) noexcept {
+  va_list arguments;
+  va_start(arguments, flags);
+  void* target = flags & MREMAP_FIXED ? va_arg(arguments, void*) : nullptr;
+  va_end(arguments);
+  kfd_forget_mappings(address, length);
+  const userptr::Change from(address, length);
+  const userptr::Change to(target, target ? new_length : 0);
+  return next_mremap(address, length, new_length, flags, target);
+}
+
+// Only what a write() to a descriptor of ours must do beyond what its underlying one does.
+ssize_t write(int fd, const void* from, size_t size) {
+  if (fd_table::knows(fd))
+    if (const std::shared_ptr<File> file = fd_table::find(fd)) {
+      const long result = file->write(from, size);
+      if (result != File::write_through)
+        return result < 0 ? fail_with(result) : result;
+    }
+  return next_write(fd, from, size);
 }
 
 off_t lseek(int fd, off_t offset, int whence) noexcept {

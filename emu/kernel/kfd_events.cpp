@@ -1,5 +1,6 @@
 #include "kfd_events.hpp"
 
+#include "kfd_limits.hpp"
 #include "process.hpp"
 #include "user_memory.hpp"
 
@@ -21,14 +22,33 @@ constexpr std::size_t page_bytes = SIGNAL_EVENT_LIMIT * sizeof(std::uint64_t);
 constexpr std::size_t default_mapped_size = 256 * sizeof(std::uint64_t); // what the oldest programs map
 constexpr std::uint32_t first_nonsignal_id = (INT_MAX >> 1) + 1;
 
+// struct futex_waitv and its flags (linux/futex.h since 5.16).
+struct FutexWaiter {
+  std::uint64_t value, address;
+  std::uint32_t flags, reserved;
+};
+constexpr std::uint32_t futex_32_bits = 2, futex_private = 128;
+
 // Waits while the word is `value`, at most until `deadline` (CLOCK_MONOTONIC ns; ~0: for ever). 0 or negative
-// errno.
+// errno. After a signal handler with SA_RESTART it goes on, with a deadline too: futex_waitv() is restarted,
+// as KFD's wait is; FUTEX_WAIT with a deadline is not. Kernels before 5.16 have only that.
 int futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value, std::uint64_t deadline) {
+  static std::atomic<bool> has_waitv{true};
   const int saved = errno;
   timespec until{static_cast<time_t>(deadline / 1'000'000'000), static_cast<long>(deadline % 1'000'000'000)};
-  const long result = syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, value,
-                              deadline == ~0ull ? nullptr : &until, nullptr, FUTEX_BITSET_MATCH_ANY);
-  const int error = result == 0 ? 0 : -errno;
+  timespec* timeout = deadline == ~0ull ? nullptr : &until;
+  long result = -1;
+  errno = ENOSYS;
+  if (has_waitv.load(std::memory_order_relaxed)) {
+    FutexWaiter waiter{value, reinterpret_cast<std::uint64_t>(&word), futex_32_bits | futex_private, 0};
+    result = syscall(SYS_futex_waitv, &waiter, 1, 0, timeout, CLOCK_MONOTONIC);
+    if (result < 0 && errno == ENOSYS)
+      has_waitv.store(false, std::memory_order_relaxed);
+  }
+  if (result < 0 && errno == ENOSYS)
+    result =
+        syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, value, timeout, nullptr, FUTEX_BITSET_MATCH_ANY);
+  const int error = result >= 0 ? 0 : -errno;
   errno = saved;
   return error;
 }
@@ -300,8 +320,8 @@ int KfdEvents::block(Wait& wait, kfd_ioctl_wait_events_args& args) {
 int KfdEvents::wait(kfd_ioctl_wait_events_args& args) {
   Wait wait;
   args.wait_result = WAIT_RESULT_FAIL;
-  constexpr std::uint32_t sane_count = 1 << 20;
-  if (args.num_events > sane_count)
+  constexpr std::uint64_t kernel_waiter_size = 56; // struct kfd_event_waiter
+  if (args.num_events > kfd_limits::max_kernel_allocation / kernel_waiter_size)
     return -ENOMEM;
   std::vector<kfd_event_data> data(args.num_events);
   if (!copy_from_user(data.data(), args.events_ptr, data.size() * sizeof(kfd_event_data)))

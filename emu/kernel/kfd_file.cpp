@@ -4,16 +4,24 @@
 #include "kfd.hpp"
 #include "kfd_limits.hpp"
 #include "kfd_process.hpp"
+#include "kfd_smi.hpp"
+#include "later.hpp"
 #include "process.hpp"
 #include "real.hpp"
+#include "settings.hpp"
 #include "user_memory.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
 #include <iterator>
+#include <linux/capability.h>
+#include <optional>
+#include <string>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -45,10 +53,11 @@ public:
 
   long ioctl(unsigned long request, void* argument) override;
 
+  // kfd_mmap() looks at who calls, not at who opened the file.
   long mmap(void* address, std::size_t length, int protection, int flags, off64_t offset) override {
-    if (process_->pid() != getpid())
-      return -EBADF;
-    return process_->mmap(address, length, protection, flags, static_cast<std::uint64_t>(offset));
+    KfdProcess* caller = kfd_process();
+    return caller ? caller->mmap(address, length, protection, flags, static_cast<std::uint64_t>(offset))
+                  : -EINVAL;
   }
 
   void fix_stat(struct stat64& out) const override {
@@ -65,11 +74,15 @@ private:
 // --------------------------------------------------------------------------------------------
 
 using Handler = int (*)(KfdProcess&, void*);
+// Looks at what the program gave, `user_size` bytes of it, before the handler is called.
+using Validator = int (*)(const void*, std::size_t user_size);
 
 struct Entry {
   unsigned long request = 0;
   const char* name = nullptr;
   Handler handler = nullptr;
+  Validator validate = nullptr;
+  bool checkpoint_restore = false; // KFD_IOC_FLAG_CHECKPOINT_RESTORE
 };
 
 template <auto method>
@@ -100,15 +113,29 @@ int wait_events(KfdProcess& process, void* data) {
 int refuse_debugger(KfdProcess&, void*) {
   return -EPERM;
 }
-// No GPU here takes part in SVM (the topology says so): no attribute can name one.
-int svm(KfdProcess&, void*) {
-  return -EINVAL;
+// This kernel was built without CONFIG_HSA_AMD_SVM, and its topology does not offer it.
+int refuse_without_svm(KfdProcess&, void*) {
+  return -EPERM;
+}
+int validate_svm(const void* data, std::size_t user_size) {
+  const auto& args = *static_cast<const kfd_ioctl_svm_args*>(data);
+  return user_size < sizeof args + std::uint64_t{args.nattr} * sizeof(kfd_ioctl_svm_attribute) ? -EINVAL : 0;
 }
 int criu_op(KfdProcess&, void*) {
-  if (geteuid() != 0)
-    return -EACCES;
   complain("CRIU_OP is not modelled");
   return -EINVAL;
+}
+
+// Does this thread have one of the capabilities that CRIU_OP asks for?
+bool may_checkpoint() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+  if (syscall(SYS_capget, &header, data) != 0)
+    return false;
+  constexpr auto has = [](const __user_cap_data_struct* sets, unsigned capability) {
+    return (sets[capability / 32].effective >> (capability % 32) & 1) != 0;
+  };
+  return has(data, CAP_CHECKPOINT_RESTORE) || has(data, CAP_SYS_ADMIN);
 }
 
 #define METHOD(NAME, method)                                                                                 \
@@ -151,9 +178,9 @@ constexpr Entry entries[] = {
     METHOD(IMPORT_DMABUF, import_dmabuf),
     METHOD(ALLOC_QUEUE_GWS, alloc_queue_gws),
     METHOD(SMI_EVENTS, smi_events),
-    FUNCTION(SVM, svm),
-    METHOD(SET_XNACK_MODE, set_xnack_mode),
-    FUNCTION(CRIU_OP, criu_op),
+    Entry{ioc::SVM, "SVM", refuse_without_svm, validate_svm},
+    FUNCTION(SET_XNACK_MODE, refuse_without_svm),
+    Entry{ioc::CRIU_OP, "CRIU_OP", criu_op, nullptr, true},
     METHOD(AVAILABLE_MEMORY, available_memory),
     METHOD(EXPORT_DMABUF, export_dmabuf),
     METHOD(RUNTIME_ENABLE, runtime_enable),
@@ -201,6 +228,8 @@ long KfdFile::ioctl(unsigned long request, void* argument) {
   const Entry& entry = entries[nr - 1];
   if (process_->pid() != getpid())
     return -EBADF;
+  if (entry.checkpoint_restore && !may_checkpoint())
+    return -EACCES;
   const std::size_t user_size = _IOC_SIZE(request);
   const std::size_t size = std::max<std::size_t>(user_size, _IOC_SIZE(entry.request));
   alignas(8) std::byte small[1024];
@@ -214,6 +243,9 @@ long KfdFile::ioctl(unsigned long request, void* argument) {
   const auto user = reinterpret_cast<std::uint64_t>(argument);
   if (_IOC_DIR(entry.request) & _IOC_WRITE && !copy_from_user(data, user, user_size))
     return -EFAULT;
+  if (entry.validate)
+    if (const int error = entry.validate(data, user_size))
+      return error;
   long result = entry.handler(*process_, data);
   if (_IOC_DIR(entry.request) & _IOC_READ && !copy_to_user(user, data, user_size))
     result = -EFAULT;
@@ -247,13 +279,13 @@ int KfdProcess::ensure_mmio_locked() {
 int KfdProcess::acquire_vm(kfd_ioctl_acquire_vm_args& args) {
   const std::shared_ptr<File> file = fd_table::find(static_cast<int>(args.drm_fd));
   std::scoped_lock lock(mutex_);
-  if (!is_gpu(args.gpu_id))
-    return -EINVAL;
-  auto* owner = dynamic_cast<VmOwner*>(file.get());
-  if (!owner)
+  if (!is_gpu(args.gpu_id) || real::fcntl(static_cast<int>(args.drm_fd), F_GETFD) < 0)
     return -EINVAL;
   if (drm_file_)
     return drm_file_ == file ? 0 : -EBUSY;
+  auto* owner = dynamic_cast<VmOwner*>(file.get());
+  if (!owner)
+    return -EINVAL;
   if (owner->vm()->acquired_by_kfd.exchange(true))
     return -EINVAL;
   drm_file_ = file;
@@ -352,18 +384,6 @@ int KfdProcess::get_tile_config(kfd_ioctl_get_tile_config_args& args) {
   return 0;
 }
 
-// XNACK is off and gfx10 cannot switch it on.
-int KfdProcess::set_xnack_mode(kfd_ioctl_set_xnack_mode_args& args) {
-  if (args.xnack_enabled < 0) {
-    args.xnack_enabled = 0;
-    return 0;
-  }
-  std::scoped_lock lock(mutex_);
-  if (!queues_.empty())
-    return -EBUSY;
-  return args.xnack_enabled ? -EPERM : 0;
-}
-
 int KfdProcess::runtime_enable(kfd_ioctl_runtime_enable_args& args) {
   std::scoped_lock lock(mutex_);
   if (!(args.mode_mask & RUNTIME_ENABLE_MODE_ENABLE)) {
@@ -378,11 +398,29 @@ int KfdProcess::runtime_enable(kfd_ioctl_runtime_enable_args& args) {
   return 0;
 }
 
+namespace {
+// Does that process have /dev/kfd open, as far as it lets us see?
+bool uses_kfd(pid_t pid) {
+  const std::string directory = "/proc/" + std::to_string(pid) + "/fd";
+  DIR* descriptors = opendir(directory.c_str());
+  if (!descriptors)
+    return false;
+  bool found = false;
+  while (const dirent* entry = readdir(descriptors)) {
+    char link[64] = {};
+    constexpr char kfd_link[] = "/memfd:amdgpu-kfd";
+    real::readlink((directory + "/" + entry->d_name).c_str(), link, sizeof link - 1);
+    found = found || std::strncmp(link, kfd_link, sizeof kfd_link - 1) == 0;
+  }
+  closedir(descriptors);
+  return found;
+}
+} // namespace
+
 int KfdProcess::dbg_trap(kfd_ioctl_dbg_trap_args& args) {
-  if (args.pid == 0 || ::kill(static_cast<pid_t>(args.pid), 0) != 0)
-    return -ESRCH;
-  if (static_cast<pid_t>(args.pid) != pid_)
-    return -EPERM; // not traced by us
+  const auto target = static_cast<pid_t>(args.pid);
+  if (target != pid_)
+    return uses_kfd(target) ? -EPERM /* not traced by us */ : -ESRCH;
   if (args.op != DBG_TRAP_ENABLE)
     return -EINVAL; // nobody enabled debugging
   complain("DBG_TRAP_ENABLE is not modelled");
@@ -412,14 +450,18 @@ int KfdProcess::create_event(kfd_ioctl_create_event_args& args) {
 int KfdProcess::smi_events(kfd_ioctl_smi_events_args& args) {
   if (!is_gpu(args.gpuid))
     return -EINVAL;
-  complain("SMI_EVENTS is not modelled");
-  return -ENOMEM;
+  const int fd = smi::open();
+  if (fd < 0)
+    return fd;
+  args.anon_fd = static_cast<std::uint32_t>(fd);
+  return 0;
 }
 
 // --- mmap
 // -------------------------------------------------------------------------------------------------------------
 
 long KfdProcess::mmap(void* address, std::size_t length, int protection, int flags, std::uint64_t offset) {
+  length = kfd_limits::page_align(length);
   const std::uint32_t gpu_id = gpu_id_of_mmap(offset);
   switch (offset & KFD_MMAP_TYPE_MASK) {
   case KFD_MMAP_TYPE_DOORBELL: {
@@ -431,7 +473,7 @@ long KfdProcess::mmap(void* address, std::size_t length, int protection, int fla
     {
       std::scoped_lock lock(mutex_);
       if (const int error = ensure_doorbells_locked())
-        return error == -ENOMEM ? -ENOMEM : error;
+        return error;
       page = doorbells_;
     }
     const long result = page->map_to_user(address, length, protection, flags, 0);
@@ -459,7 +501,7 @@ long KfdProcess::mmap(void* address, std::size_t length, int protection, int fla
     }
     return page->map_to_user(address, length, protection, flags, 0);
   }
-  default: // RESERVED_MEM: of APUs
+  default: // RESERVED_MEM: a trap handler of the program's own, on APUs
     return is_gpu(gpu_id) ? -EINVAL : -ENODEV;
   }
 }
@@ -488,20 +530,54 @@ void kfd_forget_mappings(void* address, std::size_t length) {
 // --- interrupts
 // -------------------------------------------------------------------------------------------------------
 
+namespace {
+// Now, or as much later as events shall be (CUDA_SHIM_EMU_EVENT_DELAY).
+template <class Work>
+void in_event_time(Work work) {
+  if (const std::uint64_t delay = settings::event_delay_ns(); delay == 0)
+    work();
+  else
+    run_later(delay, work);
+}
+} // namespace
+
 void kfd_interrupt(const gpu::Interrupt& interrupt) {
   KfdProcess* process = kfd_process();
   if (!process || interrupt.queue == gpu::no_queue)
     return;
   // The valid bits of the context id, as event_interrupt_wq_v10() takes them.
   using Source = gpu::Interrupt::Source;
+  unsigned bits = 0;
   switch (interrupt.source) {
   case Source::end_of_pipe:
-    return process->events().interrupt(interrupt.context_id, 32);
+    bits = 32;
+    break;
   case Source::sq_message:
-    return process->events().interrupt(interrupt.context_id & 0x7fffff, 23);
+    bits = 23;
+    break;
   case Source::sdma_trap:
-    return process->events().interrupt(interrupt.context_id & 0xfffffff, 28);
+    bits = 28;
+    break;
   }
+  const auto id = static_cast<std::uint32_t>(interrupt.context_id & ((1ull << bits) - 1));
+  in_event_time([process, id, bits] { process->events().interrupt(id, bits); });
+}
+
+bool kfd_userptr_fault(const BufferObject& bo, std::uint64_t offset, bool write) {
+  KfdProcess* process = kfd_process();
+  const std::optional<std::uint64_t> va = process ? process->address_of(bo, offset) : std::nullopt;
+  if (!va)
+    return false;
+  gpu::Fault fault;
+  fault.kind = gpu::FaultKind::page_fault;
+  fault.page = {*va, write ? memory::Access::write : memory::Access::read, true};
+  kfd_fault(fault);
+  return true;
+}
+
+void kfd_userptr_evicted() {
+  if (kfd_process())
+    smi::queues_paused_for_userptr();
 }
 
 void kfd_fault(const gpu::Fault& fault) {
@@ -510,23 +586,23 @@ void kfd_fault(const gpu::Fault& fault) {
     return;
   if (fault.kind == gpu::FaultKind::page_fault || fault.kind == gpu::FaultKind::memory_violation) {
     process->evict_queues();
+    smi::vm_fault();
     kfd_hsa_memory_exception_data data{};
     data.va = fault.page.address & ~(kfd_limits::page_size - 1);
     data.gpu_id = card::gpu_id;
     data.failure.NotPresent = fault.page.not_present;
-    data.failure.ReadOnly = !fault.page.not_present && fault.page.access == memory::Access::write;
-    data.failure.NoExecute = !fault.page.not_present && fault.page.access == memory::Access::execute;
-    process->events().memory_exception(data);
+    // The interrupt's write bit, whatever the reason; event_interrupt_wq_v10() takes no exec bit.
+    data.failure.ReadOnly = fault.page.access == memory::Access::write;
+    in_event_time([process, data] { process->events().memory_exception(data); });
     return;
   }
-  if (fault.told_by_signal) // the queue's own firmware told the program; the driver never hears of it
-    return;
   // A queue that will not go on: what the driver reports after it found the GPU hung and reset it.
   kfd_hsa_hw_exception_data data{};
   data.reset_cause = HW_EXCEPTION_GPU_HANG;
   data.memory_lost = 1;
   data.gpu_id = card::gpu_id;
-  process->events().hw_exception(data);
+  smi::gpu_reset();
+  in_event_time([process, data] { process->events().hw_exception(data); });
 }
 
 } // namespace emu::kernel

@@ -188,6 +188,13 @@ struct kfd_ioctl_export_dmabuf_args {
   u64 handle;
   u32 flags, dmabuf_fd;
 };
+enum : u32 {
+  SMI_EVENT_VMFAULT = 1,
+  SMI_EVENT_GPU_PRE_RESET = 3,
+  SMI_EVENT_GPU_POST_RESET = 4,
+  SMI_EVENT_QUEUE_EVICTION = 9,
+  SMI_EVENT_QUEUE_RESTORE = 10,
+};
 struct kfd_ioctl_smi_events_args {
   u32 gpuid, anon_fd;
 };

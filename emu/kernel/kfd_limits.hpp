@@ -37,6 +37,20 @@ inline constexpr unsigned sdma_doorbells_per_engine = 10;
 inline constexpr unsigned sdma_engines = 2;
 inline constexpr unsigned xgmi_sdma_engines = 2;
 
+// amdgpu_amdkfd_reserve_mem_limit(): what page tables are taken to need (AMDGPU_VM_RESERVED_VRAM, the larger
+// of the estimates below 128 GiB), what the driver has pinned itself, and how VRAM is counted.
+inline constexpr std::uint64_t reserved_vram = 8ull << 20;
+inline constexpr std::uint64_t pinned_vram = 32ull << 20;
+inline constexpr std::uint64_t vram_availability_align = 2ull << 20;
+// KFD's share of system memory: 63/64, less AMDGPU_RESERVE_MEM_LIMIT.
+constexpr std::uint64_t system_memory_limit(std::uint64_t total) {
+  constexpr std::uint64_t reserve = 3ull << 29;
+  const std::uint64_t most = total - (total >> 6);
+  return most < 2 * reserve ? most / 2 : most - reserve;
+}
+// What kmalloc_array() gives at most: KMALLOC_MAX_SIZE.
+inline constexpr std::uint64_t max_kernel_allocation = 4ull << 20;
+
 inline constexpr std::uint64_t lds_base = 1ull << 48;
 inline constexpr std::uint64_t scratch_base = 2ull << 48;
 inline constexpr std::uint64_t aperture_limit = 0xffffffff; // from the base

@@ -3,9 +3,12 @@
 #include "kfd_limits.hpp"
 #include "kfd_process.hpp"
 #include "process.hpp"
+#include "settings.hpp"
 #include "user_memory.hpp"
+#include "userptr.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -23,7 +26,6 @@ constexpr std::uint64_t gem_create_coherent = 1 << 13;
 constexpr std::uint64_t gem_create_uncached = 1 << 14;
 constexpr std::uint64_t gem_create_ext_coherent = 1 << 15;
 constexpr std::uint64_t gem_create_vram_cleared = 1 << 16;
-constexpr std::uint64_t vram_availability_align = 1 << 21;
 
 std::uint64_t creation_flags(std::uint32_t flags) {
   std::uint64_t result = 0;
@@ -41,6 +43,26 @@ std::uint64_t creation_flags(std::uint32_t flags) {
   if (flags & ALLOC_MEM_FLAGS_UNCACHED)
     result |= gem_create_uncached;
   return result;
+}
+
+// Userptrs of this process.
+std::atomic<std::uint64_t> userptr_bytes{0};
+
+std::uint64_t system_memory() {
+  return gtt_size() * 2;
+}
+
+// amdgpu_amdkfd_reserve_mem_limit(): may KFD have so much more of that kind?
+bool within_limits(std::uint64_t size, std::uint32_t flags) {
+  if (flags & ALLOC_MEM_FLAGS_VRAM) {
+    const std::uint64_t most = settings::vram_size() - kfd_limits::reserved_vram - kfd_limits::pinned_vram;
+    return size <= most && total_vram_usage() <= most - size;
+  }
+  const std::uint64_t used = total_gtt_usage() + userptr_bytes.load();
+  const std::uint64_t most = kfd_limits::system_memory_limit(system_memory());
+  if (flags & (ALLOC_MEM_FLAGS_GTT | ALLOC_MEM_FLAGS_USERPTR))
+    return size <= most && used <= most - size;
+  return true;
 }
 
 void lock_metadata(BufferMetadata& meta) {
@@ -69,6 +91,25 @@ std::uint64_t KfdProcess::insert_locked(std::unique_ptr<Memory> memory) {
   return make_handle(card::gpu_id, index);
 }
 
+namespace {
+// The page that the address is in is the first one, as hmm_range_fault() has it.
+int make_userptr(std::uint64_t address, std::uint64_t size, std::shared_ptr<BufferObject>& bo) {
+  const std::uint64_t begin = address & ~(kfd_limits::page_size - 1);
+  if (const int error = pin_user_pages(begin, size, true))
+    return error;
+  std::shared_ptr<BufferObject> made;
+  if (const int error = BufferObject::create_userptr(reinterpret_cast<void*>(begin), size, made))
+    return error;
+  userptr::watch(made, true);
+  userptr_bytes += size;
+  bo = std::shared_ptr<BufferObject>(made.get(), [made, size](BufferObject*) mutable {
+    made.reset();
+    userptr_bytes -= size;
+  });
+  return 0;
+}
+} // namespace
+
 int KfdProcess::make_memory_locked(const kfd_ioctl_alloc_memory_of_gpu_args& args, Memory& memory) {
   const std::uint32_t flags = args.flags;
   memory.va = args.va_addr;
@@ -78,19 +119,17 @@ int KfdProcess::make_memory_locked(const kfd_ioctl_alloc_memory_of_gpu_args& arg
   if (size == 0)
     return -EINVAL;
 
-  if (flags & ALLOC_MEM_FLAGS_VRAM)
-    return BufferObject::create(size, 0, domain_vram, creation_flags(flags), memory.bo);
-  if (flags & ALLOC_MEM_FLAGS_GTT)
-    return BufferObject::create(size, 0, domain_gtt, creation_flags(flags), memory.bo);
-  if (flags & ALLOC_MEM_FLAGS_USERPTR) {
-    if (!args.mmap_offset)
-      return -EINVAL;
-    if (args.mmap_offset % kfd_limits::page_size != 0)
-      return -EINVAL;
-    if (args.mmap_offset > card::va_end - size || !user_range_is_mapped(args.mmap_offset, size))
-      return -EFAULT;
-    return BufferObject::create_userptr(reinterpret_cast<void*>(args.mmap_offset), size, memory.bo);
-  }
+  constexpr std::uint32_t video_or_gtt = ALLOC_MEM_FLAGS_VRAM | ALLOC_MEM_FLAGS_GTT;
+  const bool userptr = !(flags & video_or_gtt) && flags & ALLOC_MEM_FLAGS_USERPTR;
+  if (userptr && !args.mmap_offset)
+    return -EINVAL;
+  if (!within_limits(size, flags))
+    return -ENOMEM;
+  if (flags & video_or_gtt)
+    return BufferObject::create(size, 0, flags & ALLOC_MEM_FLAGS_VRAM ? domain_vram : domain_gtt,
+                                creation_flags(flags), memory.bo);
+  if (userptr)
+    return make_userptr(args.mmap_offset, size, memory.bo);
   if (args.size > UINT_MAX)
     return -EINVAL;
   if (flags & ALLOC_MEM_FLAGS_DOORBELL)
@@ -193,10 +232,9 @@ namespace {
 // The array of device ids that MAP and UNMAP take.
 template <class Args>
 int read_devices(const Args& args, std::vector<std::uint32_t>& devices) {
-  constexpr std::uint32_t sane_count = 1 << 20;
   if (args.n_devices == 0 || args.n_success > args.n_devices)
     return -EINVAL;
-  if (args.n_devices > sane_count)
+  if (args.n_devices > kfd_limits::max_kernel_allocation / sizeof devices[0])
     return -ENOMEM;
   devices.resize(args.n_devices);
   return copy_from_user(devices.data(), args.device_ids_array_ptr, devices.size() * sizeof devices[0])
@@ -313,12 +351,17 @@ int KfdProcess::export_dmabuf(kfd_ioctl_export_dmabuf_args& args) {
 int KfdProcess::available_memory(kfd_ioctl_get_available_memory_args& args) {
   if (!is_gpu(args.gpu_id))
     return -EINVAL;
-  constexpr std::uint64_t reserved_for_page_tables = card::vram_size >> 14;
-  const std::uint64_t used =
-      (total_vram_usage() + vram_availability_align - 1) & ~(vram_availability_align - 1);
-  const std::uint64_t taken = used + reserved_for_page_tables;
-  args.available = taken >= card::vram_size ? 0 : (card::vram_size - taken) & ~(vram_availability_align - 1);
+  constexpr std::uint64_t align = kfd_limits::vram_availability_align;
+  const std::uint64_t used = (total_vram_usage() + align - 1) & ~(align - 1);
+  const std::uint64_t taken = used + kfd_limits::reserved_vram + kfd_limits::pinned_vram;
+  const std::uint64_t size = settings::vram_size();
+  args.available = taken >= size ? 0 : (size - taken) & ~(align - 1);
   return 0;
+}
+
+std::optional<std::uint64_t> KfdProcess::address_of(const BufferObject& bo, std::uint64_t offset) {
+  std::scoped_lock lock(mutex_);
+  return vm_ ? vm_->address_of(bo, offset) : std::nullopt;
 }
 
 } // namespace emu::kernel

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <sys/types.h>
 #include <vector>
 
@@ -37,7 +38,6 @@ public:
   int set_trap_handler(uapi::kfd_ioctl_set_trap_handler_args& args);
   int set_scratch_backing_va(uapi::kfd_ioctl_set_scratch_backing_va_args& args);
   int get_tile_config(uapi::kfd_ioctl_get_tile_config_args& args);
-  int set_xnack_mode(uapi::kfd_ioctl_set_xnack_mode_args& args);
   int runtime_enable(uapi::kfd_ioctl_runtime_enable_args& args);
   int dbg_trap(uapi::kfd_ioctl_dbg_trap_args& args);
   int create_event(uapi::kfd_ioctl_create_event_args& args);
@@ -62,6 +62,9 @@ public:
   int alloc_queue_gws(uapi::kfd_ioctl_alloc_queue_gws_args& args);
   // A page fault takes all of the process's queues off the hardware (kfd_dqm_evict_pasid).
   void evict_queues();
+
+  // Where the process's VM has byte `offset` of `bo`.
+  std::optional<std::uint64_t> address_of(const BufferObject& bo, std::uint64_t offset);
 
   // mmap() of /dev/kfd: doorbells, event page, MMIO page. The address or a negative errno.
   long mmap(void* address, std::size_t length, int protection, int flags, std::uint64_t offset);
@@ -105,6 +108,7 @@ private:
   int allocate_doorbell_locked(Queue& queue);
   int allocate_sdma_locked(Queue& queue, std::uint32_t engine_id);
   void release_slots_locked(const Queue& queue);
+  gpu::QueueUpdate scheduled_locked(const gpu::QueueUpdate& properties) const;
   int start_locked(const uapi::kfd_ioctl_create_queue_args& args, Queue& queue);
 
   const pid_t pid_;
@@ -126,6 +130,7 @@ private:
   std::bitset<1024> used_doorbells_;
   std::uint32_t used_sdma_[4] = {}; // queues per engine
   std::map<std::uint32_t, Queue> queues_;
+  bool evicted_ = false; // a page fault took the queues off the hardware, for good and those to come too
 
   std::mutex mappings_mutex_;
   std::map<std::uintptr_t, std::size_t> doorbell_mappings_;

@@ -17,8 +17,9 @@ namespace {
 
 constexpr int ENOTSUPP_KERNEL = 524; // the kernel's own, which reaches user space unchanged
 
+// access_ok(): below the last page of the lower half.
 bool accessible(std::uint64_t address) {
-  return address < card::va_end;
+  return address <= card::va_end - kfd_limits::page_size;
 }
 bool is_sdma(std::uint32_t type) {
   return type == QUEUE_TYPE_SDMA || type == QUEUE_TYPE_SDMA_XGMI || type == QUEUE_TYPE_SDMA_BY_ENG_ID;
@@ -73,10 +74,11 @@ int KfdProcess::acquire_buffers_locked(const kfd_ioctl_create_queue_args& args, 
   if (is_sdma(args.queue_type))
     return 0;
   if (args.eop_buffer_address) {
-    if (args.eop_buffer_size < kfd_limits::eop_buffer_size)
+    // 6.12 came out with equality; later ones take more. The size is 32 bits wide from here on.
+    if (static_cast<std::uint32_t>(args.eop_buffer_size) != kfd_limits::eop_buffer_size)
       return -EINVAL;
-    const std::uint64_t size = kfd_limits::page_align(static_cast<std::uint32_t>(args.eop_buffer_size));
-    if (const int error = acquire_buffer_locked(args.eop_buffer_address, size, queue.eop))
+    if (const int error =
+            acquire_buffer_locked(args.eop_buffer_address, kfd_limits::eop_buffer_size, queue.eop))
       return error;
   }
   if (args.ctl_stack_size != kfd_limits::ctl_stack_size ||
@@ -132,6 +134,13 @@ void KfdProcess::release_slots_locked(const Queue& queue) {
     used_doorbells_.reset(queue.doorbell);
 }
 
+gpu::QueueUpdate KfdProcess::scheduled_locked(const gpu::QueueUpdate& properties) const {
+  gpu::QueueUpdate update = properties;
+  if (evicted_)
+    update.percentage = 0;
+  return update;
+}
+
 int KfdProcess::start_locked(const kfd_ioctl_create_queue_args& args, Queue& queue) {
   queue.properties = {.ring = args.ring_base_address,
                       .ring_size = args.ring_size,
@@ -151,7 +160,7 @@ int KfdProcess::start_locked(const kfd_ioctl_create_queue_args& args, Queue& que
   std::atomic_ref(*doorbell).store(0); // as amdgpu leaves the page: no write of an earlier queue counts
   description.doorbell = doorbell;
   description.priority = args.queue_priority;
-  description.percentage = args.queue_percentage & 0xff;
+  description.percentage = scheduled_locked(queue.properties).percentage;
   description.eop = args.eop_buffer_address;
   description.eop_size = args.eop_buffer_size;
   description.ctx_save = args.ctx_save_restore_address;
@@ -241,7 +250,7 @@ int KfdProcess::update_queue(kfd_ioctl_update_queue_args& args) {
                       .ring_size = args.ring_size,
                       .priority = args.queue_priority,
                       .percentage = args.queue_percentage & 0xff};
-  gpu().update_queue(queue.engine_id, queue.properties);
+  gpu().update_queue(queue.engine_id, scheduled_locked(queue.properties));
   return 0;
 }
 
@@ -272,7 +281,7 @@ int KfdProcess::get_queue_wave_state(kfd_ioctl_get_queue_wave_state_args& args) 
   if (it == queues_.end())
     return -EFAULT;
   const gpu::QueueUpdate& properties = it->second.properties;
-  const bool active = properties.ring && properties.ring_size && properties.percentage;
+  const bool active = properties.ring && properties.ring_size && properties.percentage && !evicted_;
   if (is_sdma(it->second.type) || active)
     return -EINVAL;
   // Waves are never saved: both areas are empty.
@@ -301,11 +310,9 @@ int KfdProcess::alloc_queue_gws(kfd_ioctl_alloc_queue_gws_args& args) {
 
 void KfdProcess::evict_queues() {
   std::scoped_lock lock(mutex_);
-  for (auto& [id, queue] : queues_) {
-    gpu::QueueUpdate stopped = queue.properties;
-    stopped.percentage = 0;
-    gpu().update_queue(queue.engine_id, stopped);
-  }
+  evicted_ = true;
+  for (auto& [id, queue] : queues_)
+    gpu().update_queue(queue.engine_id, scheduled_locked(queue.properties));
 }
 
 } // namespace emu::kernel

@@ -4,6 +4,7 @@
 #include "kfd_limits.hpp"
 #include "process.hpp"
 #include "real.hpp"
+#include "settings.hpp"
 
 #include <atomic>
 #include <cerrno>
@@ -22,7 +23,7 @@
 namespace emu::kernel::sysfs {
 namespace {
 
-constexpr const char* tree_version = "tree-1";
+constexpr const char* tree_version = "tree-2";
 constexpr const char* pci_path = "/sys/devices/pci0000:03/0000:03:00.0";
 
 [[gnu::format(printf, 1, 2)]] std::string text(const char* format, ...) {
@@ -271,7 +272,7 @@ void gpu_node(Builder& tree, const std::string& node) {
                                          {"unique_id", card::unique_id},
                                          {"num_xcc", 1},
                                          {"max_engine_clk_ccompute", 0}}));
-  memory_bank(tree, node, card::heap_type_fb_public, card::vram_size, card::vram_width_bits,
+  memory_bank(tree, node, card::heap_type_fb_public, settings::vram_size(), card::vram_width_bits,
               card::max_memory_clock_mhz);
   link_properties(tree, node, card::gpu_node, card::cpu_node);
 }
@@ -376,9 +377,9 @@ void pci_device(Builder& tree) {
   tree.file(device + "/max_link_width", "16\n");
   tree.file(device + "/unique_id", text("%016llx\n", static_cast<unsigned long long>(card::unique_id)));
   tree.file(device + "/mem_info_vram_total",
-            text("%llu\n", static_cast<unsigned long long>(card::vram_size)));
+            text("%llu\n", static_cast<unsigned long long>(settings::vram_size())));
   tree.file(device + "/mem_info_vis_vram_total",
-            text("%llu\n", static_cast<unsigned long long>(card::vram_size)));
+            text("%llu\n", static_cast<unsigned long long>(settings::vram_size())));
   tree.link(device + "/subsystem", "../../../bus/pci");
   tree.link(device + "/driver", "../../../bus/pci/drivers/amdgpu");
   tree.link(std::string("/sys/bus/pci/devices/") + card::pci_slot,
@@ -412,6 +413,8 @@ void build(const std::string& root) {
 const std::string& root() {
   static const std::string* path = [] {
     auto* made = new std::string(machine_directory() + "/" + tree_version);
+    if (settings::vram_size() != card::vram_size)
+      *made += "-" + std::to_string(settings::vram_size() >> 20) + "M";
     struct stat64 there {};
     if (syscall(SYS_newfstatat, AT_FDCWD, made->c_str(), &there, 0) == 0)
       return made;

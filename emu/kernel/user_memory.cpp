@@ -1,60 +1,156 @@
 #include "user_memory.hpp"
 
-#include <algorithm>
+#include "device.hpp"
+#include "real.hpp"
+#include "userptr.hpp"
+
+#include <gpu/segv.hpp>
+
+#include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <unistd.h>
+#include <fcntl.h>
+#include <ucontext.h>
+
+// rep movsb, and where to go on when it faults. Returns 0, or 1 after a fault.
+asm(R"(
+  .text
+  .local emu_user_copy
+  .type emu_user_copy, @function
+emu_user_copy:
+  mov %rdx, %rcx
+  .local emu_user_copy_access
+emu_user_copy_access:
+  rep movsb
+  xor %eax, %eax
+  ret
+  .local emu_user_copy_fault
+emu_user_copy_fault:
+  mov $1, %eax
+  ret
+  .size emu_user_copy, . - emu_user_copy
+)");
+
+extern "C" {
+[[gnu::visibility("hidden")]] int emu_user_copy(void* to, const void* from, std::size_t size);
+[[gnu::visibility("hidden")]] extern const char emu_user_copy_access[], emu_user_copy_fault[];
+}
 
 namespace emu::kernel {
 
 namespace {
 
-constexpr std::uint64_t page = 4096;
-
-// process_vm_readv() and _writev() upon ourselves: the kernel looks where we must not. Where a sandbox
-// forbids the call, the pointers are trusted.
-bool transfer(long call, void* local, std::uint64_t remote, std::size_t size) {
-  if (size == 0)
-    return true;
-  const int saved = errno;
-  iovec ours{local, size};
-  iovec theirs{reinterpret_cast<void*>(remote), size};
-  const long moved = syscall(call, getpid(), &ours, 1ul, &theirs, 1ul, 0ul);
-  const int error = errno;
-  errno = saved;
-  if (moved == static_cast<long>(size))
-    return true;
-  if (moved < 0 && (error == EPERM || error == ENOSYS)) {
-    if (call == SYS_process_vm_readv)
-      std::memcpy(local, reinterpret_cast<void*>(remote), size);
-    else
-      std::memcpy(reinterpret_cast<void*>(remote), local, size);
+bool on_fault(const siginfo_t& info, void* context) {
+  auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  auto& rip = registers[REG_RIP];
+  if (rip == reinterpret_cast<greg_t>(emu_user_copy_access)) {
+    rip = reinterpret_cast<greg_t>(emu_user_copy_fault);
     return true;
   }
-  return false;
+  constexpr greg_t caused_by_write = 2;
+  return userptr::on_engine_fault(info, registers[REG_ERR] & caused_by_write);
 }
+
+std::atomic<bool> hooked{false};
+
+bool transfer(void* to, const void* from, std::size_t size) {
+  if (size == 0)
+    return true;
+  hook_faults();
+  return emu_user_copy(to, from, size) == 0;
+}
+
+constexpr std::uint64_t page = 4096;
+
+// One line of /proc/self/maps.
+struct Area {
+  std::uint64_t begin = 0, end = 0;
+  bool readable = false, writable = false, device = false;
+};
+
+// Lines of the map in order, without a large buffer or an allocation.
+class AreaReader {
+public:
+  AreaReader() : fd_(real::open("/proc/self/maps", O_RDONLY | O_CLOEXEC)) {}
+  ~AreaReader() {
+    if (fd_ >= 0)
+      real::close(fd_);
+  }
+  AreaReader(const AreaReader&) = delete;
+  AreaReader& operator=(const AreaReader&) = delete;
+
+  bool is_open() const { return fd_ >= 0; }
+
+  bool next(Area& area) {
+    char line[512];
+    std::size_t length = 0;
+    for (;;) {
+      if (at_ == filled_ && !fill())
+        return false;
+      const char c = buffer_[at_++];
+      if (c == '\n')
+        break;
+      if (length < sizeof line - 1)
+        line[length++] = c;
+    }
+    line[length] = 0;
+    char* after = line;
+    area.begin = std::strtoull(after, &after, 16);
+    area.end = std::strtoull(after + 1, &after, 16);
+    area.readable = after[1] == 'r';
+    area.writable = after[2] == 'w';
+    area.device = std::strstr(after, "/memfd:amdgpu-") != nullptr;
+    return true;
+  }
+
+private:
+  bool fill() {
+    const long got = real::read(fd_, buffer_, sizeof buffer_);
+    at_ = 0;
+    filled_ = got > 0 ? static_cast<std::size_t>(got) : 0;
+    return filled_ > 0;
+  }
+
+  int fd_;
+  char buffer_[4096];
+  std::size_t at_ = 0, filled_ = 0;
+};
 
 } // namespace
 
+void hook_faults() {
+  if (!hooked.load(std::memory_order_acquire)) {
+    gpu::set_fault_hook(on_fault);
+    hooked.store(true, std::memory_order_release);
+  }
+}
+
 bool copy_from_user(void* to, std::uint64_t from, std::size_t size) {
-  return transfer(SYS_process_vm_readv, to, from, size);
+  return transfer(to, reinterpret_cast<const void*>(from), size);
 }
 
 bool copy_to_user(std::uint64_t to, const void* from, std::size_t size) {
-  return transfer(SYS_process_vm_writev, const_cast<void*>(from), to, size);
+  return transfer(reinterpret_cast<void*>(to), from, size);
 }
 
-bool user_range_is_mapped(std::uint64_t address, std::uint64_t size) {
-  const int saved = errno;
+int pin_user_pages(std::uint64_t address, std::uint64_t size, bool write) {
+  std::uint64_t at = address & ~(page - 1);
+  if (size > card::va_end || at > card::va_end - size)
+    return -EFAULT;
   const std::uint64_t end = (address + size + page - 1) & ~(page - 1);
-  bool mapped = true;
-  unsigned char present[4096];
-  for (std::uint64_t at = address & ~(page - 1); at < end && mapped; at += sizeof present * page)
-    mapped = syscall(SYS_mincore, at, std::min<std::uint64_t>(end - at, sizeof present * page), present) == 0;
-  errno = saved;
-  return mapped;
+  AreaReader areas;
+  if (!areas.is_open())
+    return 0; // a sandbox hides it: the pointer is trusted
+  for (Area area; at < end && areas.next(area);) {
+    if (area.end <= at)
+      continue;
+    if (area.begin > at || !area.readable || area.device)
+      return -EFAULT;
+    if (write && !area.writable)
+      return -EPERM;
+    at = area.end;
+  }
+  return at >= end ? 0 : -EFAULT;
 }
 
 } // namespace emu::kernel

@@ -6,11 +6,17 @@
 
 namespace emu::kernel {
 
-// False: EFAULT.
+// Plain copies, at the speed of one: a page that is not there, or not readable or writable, is found by the
+// fault that it makes. False: EFAULT; how much was copied is not told.
 bool copy_from_user(void* to, std::uint64_t from, std::size_t size);
 bool copy_to_user(std::uint64_t to, const void* from, std::size_t size);
 
-// Is every page of the range mapped, whatever its permissions?
-bool user_range_is_mapped(std::uint64_t address, std::uint64_t size);
+// Makes faults of engine threads and of the copies above ours (gpu/segv.hpp). The copies do it themselves.
+void hook_faults();
+
+// What pinning the pages would say (hmm_range_fault): 0; EFAULT (negative) where one is not mapped, not
+// accessible or a device's (one of our own buffers); EPERM where it should be written and is not writable.
+// Reads the process's map: not for hot paths.
+int pin_user_pages(std::uint64_t address, std::uint64_t size, bool write);
 
 } // namespace emu::kernel

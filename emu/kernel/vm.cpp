@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <pthread.h>
+#include <set>
 #include <vector>
 
 namespace emu::kernel {
@@ -13,7 +16,38 @@ constexpr std::uint64_t page = memory::page_size;
 bool bad_range(std::uint64_t va, std::uint64_t size) {
   return va % page != 0 || size % page != 0 || size == 0 || va >= card::va_size || size > card::va_size - va;
 }
+
+// Every Vm of the process; never destroyed.
+struct Registry {
+  std::mutex mutex;
+  std::set<Vm*> all;
+};
+Registry& registry() {
+  static Registry* instance = new Registry;
+  return *instance;
+}
+// Locked at a fork after userptr's, which calls for_each().
+[[gnu::constructor(202)]] void watch_forks() {
+  pthread_atfork([] { registry().mutex.lock(); }, [] { registry().mutex.unlock(); },
+                 [] { registry().mutex.unlock(); });
+}
 } // namespace
+
+Vm::Vm() {
+  std::scoped_lock lock(registry().mutex);
+  registry().all.insert(this);
+}
+
+Vm::~Vm() {
+  std::scoped_lock lock(registry().mutex);
+  registry().all.erase(this);
+}
+
+void Vm::for_each(const std::function<void(Vm&)>& f) {
+  std::scoped_lock lock(registry().mutex);
+  for (Vm* vm : registry().all)
+    f(*vm);
+}
 
 int Vm::map(std::shared_ptr<BufferObject> bo, std::uint64_t bo_offset, std::uint64_t va, std::uint64_t size,
             memory::Permissions permissions) {
@@ -21,11 +55,30 @@ int Vm::map(std::shared_ptr<BufferObject> bo, std::uint64_t bo_offset, std::uint
     return -EINVAL;
   std::scoped_lock lock(mutex_);
   evict_retired_locked(va, va + size);
-  std::byte* host = bo->host() + bo_offset;
-  if (!space_.map(va, size, host, permissions))
+  if (auto after = mappings_.lower_bound(va + size);
+      after != mappings_.begin() && std::prev(after)->second.end > va)
     return -EINVAL;
-  mappings_.emplace(va, Mapping{va + size, std::move(bo), bo_offset, permissions});
+  const bool present = !bo->pages_gone();
+  if (present && !space_.map(va, size, bo->host() + bo_offset, permissions))
+    return -EINVAL;
+  mappings_.emplace(va, Mapping{va + size, std::move(bo), bo_offset, permissions, present});
   return 0;
+}
+
+void Vm::suspend(const BufferObject& bo) {
+  std::scoped_lock lock(mutex_);
+  for (auto& [va, mapping] : mappings_)
+    if (mapping.bo.get() == &bo && mapping.present) {
+      space_.unmap(va, mapping.end - va);
+      mapping.present = false;
+    }
+}
+
+void Vm::resume(const std::shared_ptr<BufferObject>& bo) {
+  std::scoped_lock lock(mutex_);
+  for (auto& [va, mapping] : mappings_)
+    if (mapping.bo == bo && !mapping.present)
+      mapping.present = space_.map(va, mapping.end - va, bo->host() + mapping.bo_offset, mapping.permissions);
 }
 
 // Ends the mapping, which is in mappings_ no more: now, or with the batch.
@@ -88,9 +141,10 @@ void Vm::clear_locked(std::uint64_t va, std::uint64_t end, Batch batch) {
     const Mapping old = std::move(it->second);
     it = mappings_.erase(it);
     if (old.end > end)
-      mappings_.emplace(end, Mapping{old.end, old.bo, old.bo_offset + (end - begin), old.permissions});
+      mappings_.emplace(
+          end, Mapping{old.end, old.bo, old.bo_offset + (end - begin), old.permissions, old.present});
     if (begin < va)
-      mappings_.emplace(begin, Mapping{va, old.bo, old.bo_offset, old.permissions});
+      mappings_.emplace(begin, Mapping{va, old.bo, old.bo_offset, old.permissions, old.present});
     retire_locked(std::max(begin, va), Mapping{std::min(old.end, end), old.bo, 0, {}}, batch);
   }
 }
@@ -126,6 +180,15 @@ std::optional<Vm::Found> Vm::find(std::uint64_t va) {
   if (va >= mapping.end)
     return std::nullopt;
   return Found{begin, mapping.end, mapping.bo};
+}
+
+std::optional<std::uint64_t> Vm::address_of(const BufferObject& bo, std::uint64_t offset) {
+  std::scoped_lock lock(mutex_);
+  for (const auto& [va, mapping] : mappings_)
+    if (mapping.bo.get() == &bo && offset >= mapping.bo_offset &&
+        offset - mapping.bo_offset < mapping.end - va)
+      return va + (offset - mapping.bo_offset);
+  return std::nullopt;
 }
 
 } // namespace emu::kernel

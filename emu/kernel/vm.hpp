@@ -8,6 +8,7 @@
 #include <memory/address_space.hpp>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,7 +18,8 @@ namespace emu::kernel {
 
 class Vm {
 public:
-  Vm() = default;
+  Vm();
+  ~Vm();
   Vm(const Vm&) = delete;
   Vm& operator=(const Vm&) = delete;
 
@@ -40,6 +42,14 @@ public:
   // half of REPLACE).
   int clear(std::uint64_t va, std::uint64_t size, Batch batch = 0);
 
+  // Takes the pages of `bo` out of the page tables, and puts them back; its mappings stay what they are. For
+  // buffers whose memory goes away below them (userptr.hpp).
+  void suspend(const BufferObject& bo);
+  void resume(const std::shared_ptr<BufferObject>& bo);
+
+  // Calls `f` for every Vm of the process.
+  static void for_each(const std::function<void(Vm&)>& f);
+
   // Unmaps every mapping of `bo` (its last handle in this file went).
   void drop(const BufferObject& bo, Batch batch = 0);
 
@@ -50,6 +60,9 @@ public:
     std::shared_ptr<BufferObject> bo;
   };
   std::optional<Found> find(std::uint64_t va);
+
+  // Where byte `offset` of `bo` is mapped.
+  std::optional<std::uint64_t> address_of(const BufferObject& bo, std::uint64_t offset);
 
   memory::AddressSpace& space() { return space_; }
 
@@ -62,6 +75,7 @@ private:
     std::shared_ptr<BufferObject> bo;
     std::uint64_t bo_offset = 0;
     memory::Permissions permissions;
+    bool present = true; // in the page tables
   };
   struct Retired {
     Mapping mapping;

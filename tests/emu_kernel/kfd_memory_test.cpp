@@ -41,32 +41,6 @@ protected:
   }
 };
 
-TEST_F(KfdMemory, refuses_what_the_kernel_refuses) {
-  auto args = allocation(ALLOC_MEM_FLAGS_VRAM | ordinary, 0);
-  EXPECT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, args), -EINVAL) << "size 0";
-  args = allocation(ALLOC_MEM_FLAGS_VRAM | ordinary, page);
-  args.gpu_id = gpu_ + 1;
-  EXPECT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, args), -EINVAL) << "unknown GPU";
-  args = allocation(ordinary, page);
-  EXPECT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, args), -EINVAL) << "no kind of memory";
-  args = allocation(ALLOC_MEM_FLAGS_VRAM | ordinary, 64ull << 30);
-  EXPECT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, args), -ENOMEM) << "more VRAM than the card has";
-  args = allocation(ALLOC_MEM_FLAGS_USERPTR | ordinary, page);
-  EXPECT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, args), -EINVAL) << "userptr without an address";
-  args = allocation(ALLOC_MEM_FLAGS_DOORBELL | ALLOC_MEM_FLAGS_WRITABLE, page);
-  EXPECT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, args), -EINVAL) << "doorbells are 8 KiB";
-  args = allocation(ALLOC_MEM_FLAGS_MMIO_REMAP | ALLOC_MEM_FLAGS_WRITABLE, 2 * page);
-  EXPECT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, args), -EINVAL) << "the MMIO page is one page";
-}
-
-TEST_F(KfdMemory, userptr_needs_memory_there) {
-  void* hole = reserve(2 * page);
-  munmap(hole, 2 * page);
-  auto args = allocation(ALLOC_MEM_FLAGS_USERPTR | ordinary, page);
-  args.va_addr = args.mmap_offset = reinterpret_cast<u64>(hole);
-  EXPECT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, args), -EFAULT);
-}
-
 TEST_F(KfdMemory, cpu_mapping_through_the_render_node_keeps_data) {
   for (const u32 kind : {ALLOC_MEM_FLAGS_VRAM, ALLOC_MEM_FLAGS_GTT}) {
     const Memory memory = make(kind, 4 * page);
@@ -91,48 +65,6 @@ TEST_F(KfdMemory, cpu_mapping_is_for_the_acquired_file_only) {
             MAP_FAILED);
   EXPECT_EQ(errno, EINVAL) << "larger than the buffer";
   release(memory);
-}
-
-TEST_F(KfdMemory, map_reports_how_far_it_came) {
-  const Memory memory = make(ALLOC_MEM_FLAGS_GTT, page);
-  EXPECT_EQ(map(memory.handle), 0) << "mapping what is mapped succeeds";
-  kfd_ioctl_map_memory_to_gpu_args none{memory.handle, reinterpret_cast<u64>(&gpu_), 0, 0};
-  EXPECT_EQ(call(kfd_, ioc::MAP_MEMORY_TO_GPU, none), -EINVAL);
-  kfd_ioctl_map_memory_to_gpu_args beyond{memory.handle, reinterpret_cast<u64>(&gpu_), 1, 2};
-  EXPECT_EQ(call(kfd_, ioc::MAP_MEMORY_TO_GPU, beyond), -EINVAL);
-  const u32 devices[] = {gpu_, gpu_ + 1};
-  kfd_ioctl_map_memory_to_gpu_args partly{memory.handle, reinterpret_cast<u64>(devices), 2, 0};
-  EXPECT_EQ(call(kfd_, ioc::MAP_MEMORY_TO_GPU, partly), -EINVAL);
-  EXPECT_EQ(partly.n_success, 1u);
-  kfd_ioctl_map_memory_to_gpu_args bad{memory.handle, 16, 1, 0};
-  EXPECT_EQ(call(kfd_, ioc::MAP_MEMORY_TO_GPU, bad), -EFAULT);
-  EXPECT_EQ(map(make_handle(gpu_, 0xffff)), -ENOMEM) << "no such handle";
-  EXPECT_EQ(map(make_handle(gpu_ + 1, 0)), -EINVAL) << "no such GPU";
-  release(memory);
-}
-
-TEST_F(KfdMemory, addresses_are_not_shared) {
-  const Memory memory = make(ALLOC_MEM_FLAGS_GTT, 4 * page);
-  auto args = allocation(ALLOC_MEM_FLAGS_GTT | ordinary, page);
-  args.va_addr = memory.va + page;
-  ASSERT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, args), 0) << "allocation does not look at the address";
-  EXPECT_EQ(map(args.handle), -EINVAL);
-  EXPECT_EQ(free(args.handle), 0);
-  args = allocation(ALLOC_MEM_FLAGS_GTT | ordinary, page);
-  ASSERT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, args), 0);
-  EXPECT_EQ(map(args.handle), -EINVAL) << "address 0";
-  EXPECT_EQ(free(args.handle), 0);
-  release(memory);
-}
-
-TEST_F(KfdMemory, mapped_memory_is_not_freed) {
-  const Memory memory = make(ALLOC_MEM_FLAGS_GTT, page);
-  EXPECT_EQ(free(memory.handle), -EBUSY);
-  EXPECT_EQ(unmap(memory.handle), 0);
-  EXPECT_EQ(unmap(memory.handle), -EINVAL) << "not mapped any more";
-  EXPECT_EQ(free(memory.handle), 0);
-  EXPECT_EQ(free(memory.handle), -EINVAL) << "no such handle any more";
-  munmap(memory.cpu, memory.size);
 }
 
 TEST_F(KfdMemory, dma_buf_aliases_the_memory) {
@@ -194,17 +126,6 @@ TEST_F(KfdMemory, wrong_descriptors_are_not_imported) {
   EXPECT_EQ(import(render_, 0x100000, handle), -EINVAL);
   for (const int fd : {pipes[0], pipes[1], null, event, memfd})
     EXPECT_EQ(close(fd), 0) << "a refused descriptor stays open";
-}
-
-TEST_F(KfdMemory, userptr_is_not_exported) {
-  void* host = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  auto args = allocation(ALLOC_MEM_FLAGS_USERPTR | ordinary, page);
-  args.va_addr = args.mmap_offset = reinterpret_cast<u64>(host);
-  ASSERT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, args), 0);
-  EXPECT_EQ(export_fd(args.handle), -EPERM);
-  EXPECT_EQ(free(args.handle), 0);
-  EXPECT_EQ(export_fd(args.handle), -EINVAL);
-  munmap(host, page);
 }
 
 // The descriptor alone carries the buffer to a process that never saw this one's memory.
