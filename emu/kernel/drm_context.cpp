@@ -20,7 +20,11 @@ constexpr std::uint32_t max_contexts = 4096;                  // AMDGPU_VM_MAX_N
 constexpr auto queue_empty_timeout = std::chrono::seconds(1); // MAX_WAIT_SCHED_ENTITY_Q_EMPTY
 
 // VM_L2_PROTECTION_FAULT_STATUS on gfx10
-constexpr std::uint32_t fault_permission_shift = 4, fault_mapping_error = 1u << 8, fault_rw = 1u << 18;
+constexpr std::uint32_t fault_permission_shift = 4, fault_client_shift = 9, fault_rw = 1u << 18,
+                        fault_vmid_shift = 20;
+constexpr std::uint32_t permission_valid = 1, permission_read = 2, permission_write = 4,
+                        permission_execute = 8;
+constexpr std::uint32_t client_cpc = 5, client_tcp = 8, client_sqc_inst = 9; // gfxhub_v2_1.c
 
 gpu::Ring ring_of(std::uint32_t ip_type) {
   switch (ip_type) {
@@ -43,12 +47,14 @@ void record_fault(VmState& vm, const gpu::Fault& fault) {
   std::lock_guard lock(vm.mutex);
   vm.fault_address = fault.page.address & ~(memory::page_size - 1);
   const bool write = fault.page.access == memory::Access::write;
-  vm.fault_status = fault.page.not_present ? fault_mapping_error : 0;
-  vm.fault_status |= (write                                          ? 2u
-                      : fault.page.access == memory::Access::execute ? 4u
-                                                                     : 1u)
-                     << fault_permission_shift;
-  vm.fault_status |= write ? fault_rw : 0;
+  const bool execute = fault.page.access == memory::Access::execute;
+  const std::uint32_t permission =
+      (fault.page.not_present ? permission_valid : 0) | (write     ? permission_write
+                                                         : execute ? permission_execute
+                                                                   : permission_read);
+  const std::uint32_t client = fault.pc == 0 ? client_cpc : execute ? client_sqc_inst : client_tcp;
+  vm.fault_status = permission << fault_permission_shift | client << fault_client_shift |
+                    (write ? fault_rw : 0) | fault.vmid << fault_vmid_shift;
 }
 
 } // namespace

@@ -227,8 +227,7 @@ long DrmFile::gem_metadata(drm_amdgpu_gem_metadata& args) {
   return 0;
 }
 
-// What a sparse (PRT) mapping without a buffer shows: zeros. A write is dropped by the hardware; here it
-// faults.
+// What a sparse (PRT) mapping without a buffer shows: zeros. Writes to it are dropped.
 std::shared_ptr<BufferObject> DrmFile::unbound_memory() {
   // Of address space: nothing is ever written, so it takes no memory.
   constexpr std::size_t size = 64ull << 30;
@@ -251,6 +250,7 @@ int DrmFile::map_va(const drm_amdgpu_gem_va& args, std::uint64_t va,
   memory::Permissions permissions;
   permissions.writable = args.flags & AMDGPU_VM_PAGE_WRITEABLE;
   permissions.executable = args.flags & AMDGPU_VM_PAGE_EXECUTABLE;
+  permissions.drops_writes = args.flags & AMDGPU_VM_PAGE_PRT;
   return vm_->map(bo, args.offset_in_bo, va, args.map_size, permissions);
 }
 
