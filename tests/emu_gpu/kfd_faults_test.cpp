@@ -1,0 +1,87 @@
+// What a program hears through /dev/kfd of waves that fault, hang or interrupt. The watchdog is on.
+//
+// Each test is a process of its own: after a page fault no queue of a process runs any more.
+#include "kernels.hpp"
+#include "kfd_aql.hpp"
+
+using namespace kfd_test;
+
+namespace {
+
+class KfdFaults : public KfdAql {};
+
+TEST_F(KfdFaults, an_endless_kernel_is_a_reset_and_another_queue_goes_on) {
+  const u32 event = make_event(EVENT_HW_EXCEPTION);
+  Queue queue = make_queue();
+  Queue other = make_queue();
+  const Memory kept = make(ALLOC_MEM_FLAGS_VRAM, page);
+  *static_cast<u32*>(kept.cpu) = 0xcafe;
+  dispatch(queue, make_kernel(kernels::endless), 8);
+  const kfd_event_data data = wait(event);
+  EXPECT_EQ(data.hw_exception_data.reset_type, 0u);
+  EXPECT_EQ(data.hw_exception_data.reset_cause, u32{HW_EXCEPTION_GPU_HANG});
+  EXPECT_EQ(data.hw_exception_data.memory_lost, 1u) << "6.12 says so after every reset";
+  EXPECT_EQ(data.hw_exception_data.gpu_id, gpu_);
+  EXPECT_EQ(queue.read_index(), 0u);
+  EXPECT_EQ(*static_cast<u32*>(kept.cpu), 0xcafeu);
+  barrier(other);
+  EXPECT_TRUE(eventually([&] { return other.read_index() == 1; }));
+  destroy(queue);
+  destroy(other);
+}
+
+// v_mov_b32 v0, 0x3008; v_mov_b32 v1, 0x6000; global_store_dword v[0:1], v0, off; s_endpgm
+const std::vector<u32> wild_store{0x7e0002ff, 0x3008, 0x7e0202ff, 0x6000, 0xdc708000, 0x007d0000, 0xbf810000};
+// global_load_dword v2, v[0:1], off in its place
+const std::vector<u32> wild_load{0x7e0002ff, 0x3008, 0x7e0202ff, 0x6000, 0xdc308000, 0x027d0000, 0xbf810000};
+
+class KfdWildAccess : public KfdAql {
+protected:
+  void expect(const std::vector<u32>& code, u32 not_present, u32 write, std::uint64_t address) {
+    const u32 event = make_event(EVENT_MEMORY);
+    Queue queue = make_queue();
+    Queue other = make_queue();
+    dispatch(queue, make_kernel(code), 1);
+    const kfd_hsa_memory_exception_data data = wait(event).memory_exception_data;
+    EXPECT_EQ(data.va, address);
+    EXPECT_EQ(data.gpu_id, gpu_);
+    EXPECT_EQ(data.failure.NotPresent, not_present);
+    EXPECT_EQ(data.failure.ReadOnly, write);
+    EXPECT_EQ(data.failure.NoExecute, 0u);
+    EXPECT_EQ(data.failure.imprecise, 0u);
+    EXPECT_EQ(data.ErrorType, 0u);
+    barrier(other);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_EQ(other.read_index(), 0u) << "a page fault takes all queues of the process off the hardware";
+    destroy(queue);
+    destroy(other);
+  }
+};
+
+TEST_F(KfdWildAccess, of_a_store) {
+  expect(wild_store, 1, 1, 0x6000'0000'3000);
+}
+TEST_F(KfdWildAccess, of_a_load) {
+  expect(wild_load, 1, 0, 0x6000'0000'3000);
+}
+TEST_F(KfdWildAccess, of_an_instruction_fetch) {
+  // s_setpc_b64 s[4:5] to 0x6000'0000'3000
+  expect({0xbe8403ff, 0x3000, 0xbe8503ff, 0x6000, 0xbe802004}, 1, 0, 0x6000'0000'3000);
+}
+
+class KfdInterrupts : public KfdAql {};
+
+TEST_F(KfdInterrupts, of_a_wave_set_the_event_whose_slot_was_written) {
+  const Memory events = make(ALLOC_MEM_FLAGS_GTT, 4096 * 8);
+  const u32 event = make_event(EVENT_SIGNAL, events.handle);
+  const u32 other = make_event(EVENT_SIGNAL);
+  Queue queue = make_queue();
+  wait(event, 20, WAIT_RESULT_TIMEOUT);
+  static_cast<u64*>(events.cpu)[event] = event;
+  dispatch(queue, make_kernel(kernels::send_interrupt), 1);
+  wait(event);
+  wait(other, 20, WAIT_RESULT_TIMEOUT);
+  destroy(queue);
+}
+
+} // namespace
