@@ -31,6 +31,7 @@ Result<kfd::Device*> Device::gpu() {
     if (!opened)
       return opened.error();
     markers_ = std::make_unique<MarkerPool>(**opened);
+    pinned_pages_ = std::make_unique<PinnedPages>(**opened);
     gpu_ = std::move(*opened);
   }
   return gpu_.get();
@@ -105,9 +106,7 @@ Result<Context*> Device::retain_primary() {
 
 Result<void> Device::release_primary() {
   std::lock_guard lock(primary_mutex_);
-  if (primary_references_ == 0)
-    return util::fail(CUDA_ERROR_INVALID_CONTEXT, "nobody holds the primary context of device {}", ordinal_);
-  if (--primary_references_ == 0)
+  if (primary_references_ > 0 && --primary_references_ == 0)
     primary_.reset();
   return {};
 }

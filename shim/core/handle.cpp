@@ -55,6 +55,18 @@ void HandleTable::erase(std::uint64_t handle) {
   --alive_;
 }
 
+bool HandleTable::was(HandleKind kind, std::uint64_t handle) const {
+  std::lock_guard lock(mutex_);
+  std::uint64_t index = (handle >> index_shift) & index_mask;
+  std::uint64_t generation = handle >> generation_shift;
+  std::uint64_t remade = (generation << generation_shift) | (index << index_shift) |
+                         (static_cast<std::uint64_t>(kind) << kind_shift);
+  if (index >= used_ || generation == 0 || handle != remade)
+    return false;
+  const Slot& slot = (*chunks_[index / chunk_slots].load(std::memory_order_relaxed))[index % chunk_slots];
+  return generation <= slot.generation && slot.handle.load(std::memory_order_relaxed) != handle;
+}
+
 std::size_t HandleTable::size() const {
   std::lock_guard lock(mutex_);
   return alive_;

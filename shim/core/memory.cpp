@@ -8,7 +8,6 @@ namespace shim::core {
 
 namespace {
 
-constexpr std::uint64_t page_bytes = 4096;
 constexpr std::uint64_t pitch_alignment = 256; // CU_DEVICE_ATTRIBUTE_TEXTURE_PITCH_ALIGNMENT
 
 AllocationView view_of(const Allocation& a) {
@@ -32,6 +31,8 @@ Result<std::uint64_t> allocate(Context& context, AllocationKind kind, kfd::Memor
   allocation->base = buffer->address();
   allocation->size = size;
   allocation->flags = flags;
+  if (kind == AllocationKind::managed)
+    allocation->advice = std::make_unique<AdvisedMemory>();
   allocation->buffer = std::move(*buffer);
   Result<AllocationView> inserted = driver().allocations().insert(std::move(allocation));
   if (!inserted)
@@ -130,10 +131,10 @@ Result<PitchedAllocation> allocate_pitched(Context& context, std::uint64_t width
   if (element_size != 4 && element_size != 8 && element_size != 16)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemAllocPitch: elements of {} bytes", element_size);
   std::uint64_t pitch = (width + pitch_alignment - 1) / pitch_alignment * pitch_alignment;
-  if (width == 0 || height == 0 || pitch < width || pitch > 0x7fffffff)
+  if (width == 0 || height == 0)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemAllocPitch: {} rows of {} bytes", height, width);
   std::uint64_t size;
-  if (__builtin_mul_overflow(pitch, height, &size))
+  if (pitch < width || pitch > 0x7fffffff || __builtin_mul_overflow(pitch, height, &size))
     return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "cuMemAllocPitch: {} rows of {} bytes", height, pitch);
   Result<std::uint64_t> address = allocate_device(context, size);
   if (!address)
@@ -145,17 +146,6 @@ Result<std::uint64_t> allocate_managed(Context& context, std::uint64_t size, uns
   if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemAllocManaged: flags {:#x}", flags);
   return allocate(context, AllocationKind::managed, kfd::MemoryKind::gtt, size, flags);
-}
-
-Result<void> prefetch_managed(std::uint64_t address, std::uint64_t size, int device) {
-  std::optional<AllocationView> found = driver().allocations().find(address);
-  if (size == 0 || !found || found->kind != AllocationKind::managed || !found->contains(address, size))
-    return util::fail(CUDA_ERROR_INVALID_VALUE, "prefetch: {} bytes at {:#x} are not managed memory", size,
-                      address);
-  if (device == CU_DEVICE_CPU)
-    return {};
-  Result<Device*> known = driver().device(device);
-  return known ? Result<void>() : known.error();
 }
 
 Result<void> attach_managed(std::uint64_t address, std::uint64_t size, unsigned flags) {
@@ -183,13 +173,17 @@ Result<void*> allocate_host(Context& context, std::uint64_t size, unsigned flags
       CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED;
   if (flags & ~known)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemHostAlloc: flags {:#x}", flags);
-  Result<std::uint64_t> address = allocate(context, AllocationKind::host, kfd::MemoryKind::gtt, size, flags);
+  // All of it is mapped, and portable: addresses are unified.
+  Result<std::uint64_t> address = allocate(context, AllocationKind::host, kfd::MemoryKind::gtt, size,
+                                           (flags & ~CU_MEMHOSTALLOC_PORTABLE) | CU_MEMHOSTALLOC_DEVICEMAP);
   if (!address)
     return address.error();
   return reinterpret_cast<void*>(*address);
 }
 
 Result<void> free_host(void* pointer) {
+  if (!pointer)
+    return {};
   auto address = reinterpret_cast<std::uint64_t>(pointer);
   std::optional<AllocationView> found = driver().allocations().find(address);
   if (!found || found->base != address || found->kind != AllocationKind::host)
@@ -206,22 +200,24 @@ Result<void> register_host(Context& context, void* pointer, std::uint64_t size, 
     return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemHostRegister({:#x}, {}, {:#x})", address, size, flags);
   if (flags & CU_MEMHOSTREGISTER_IOMEMORY)
     return util::fail(CUDA_ERROR_NOT_SUPPORTED, "cuMemHostRegister of device registers");
-  // The kernel pins whole pages: two registrations that share one cannot be told apart.
-  std::uint64_t first_page = address / page_bytes * page_bytes;
-  std::uint64_t last_page = (end + page_bytes - 1) / page_bytes * page_bytes;
-  if (driver().allocations().overlaps(first_page, last_page - first_page))
+  if (driver().allocations().overlaps(address, size)) {
+    std::optional<AllocationView> found = driver().allocations().find(address);
+    if (found && found->kind != AllocationKind::registered)
+      return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemHostRegister: {:#x} is the driver's own memory",
+                        address);
     return util::fail(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, "[{:#x}, {:#x}) is registered", address,
                       end);
-  Result<kfd::Buffer> buffer = context.device().opened().register_host(pointer, size);
-  if (!buffer)
-    return buffer.error();
+  }
+  Result<PinnedRange> pages = context.device().pinned_pages().pin(address, size);
+  if (!pages)
+    return pages.error();
   auto allocation = std::make_unique<Allocation>();
   allocation->kind = AllocationKind::registered;
   allocation->context = &context;
   allocation->base = address;
   allocation->size = size;
-  allocation->flags = flags;
-  allocation->buffer = std::move(*buffer);
+  allocation->flags = (flags & ~CU_MEMHOSTREGISTER_PORTABLE) | CU_MEMHOSTREGISTER_DEVICEMAP;
+  allocation->owner = std::make_shared<PinnedRange>(*std::move(pages));
   Result<AllocationView> inserted = driver().allocations().insert(std::move(allocation));
   if (!inserted)
     return inserted.error();
@@ -231,7 +227,10 @@ Result<void> register_host(Context& context, void* pointer, std::uint64_t size, 
 Result<void> unregister_host(void* pointer) {
   auto address = reinterpret_cast<std::uint64_t>(pointer);
   std::optional<AllocationView> found = driver().allocations().find(address);
-  if (!found || found->base != address || found->kind != AllocationKind::registered)
+  if (!pointer || (found && (found->base != address || found->kind != AllocationKind::registered)))
+    return util::fail(CUDA_ERROR_INVALID_VALUE,
+                      "cuMemHostUnregister: {:#x} is no beginning of a registration", address);
+  if (!found)
     return util::fail(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, "cuMemHostUnregister: {:#x} is not registered",
                       address);
   return release(address);

@@ -126,8 +126,12 @@ Result<Buffer> Device::register_host(void* pointer, std::uint64_t size, bool rea
   args.gpu_id = node_.gpu_id;
   args.flags = KFD_IOC_ALLOC_MEM_FLAGS_USERPTR | KFD_IOC_ALLOC_MEM_FLAGS_NO_SUBSTITUTE |
                KFD_IOC_ALLOC_MEM_FLAGS_COHERENT | (read_only ? 0 : KFD_IOC_ALLOC_MEM_FLAGS_WRITABLE);
-  if (Result<void> allocated = call_ioctl(process_->kfd_fd(), requests::alloc_memory, args); !allocated)
-    return allocated.error();
+  if (int err = try_ioctl(process_->kfd_fd(), requests::alloc_memory, args)) {
+    if (err == EPERM || err == EFAULT) // what hmm_range_fault says of memory that cannot be written, or read
+      return fail(CUDA_ERROR_INVALID_VALUE, "registration of {} bytes at {}: no such memory", size,
+                  fmt::ptr(pointer));
+    return ioctl_error(requests::alloc_memory.name, err);
+  }
 
   Buffer buffer;
   buffer.device_ = this;

@@ -11,6 +11,7 @@
 #include <core/blit.hpp>
 #include <core/channel.hpp>
 #include <core/context.hpp>
+#include <core/pinned_pages.hpp>
 #include <kfd/device.hpp>
 #include <util/error.hpp>
 
@@ -55,6 +56,7 @@ public:
   // The opened GPU: only where a context exists.
   kfd::Device& opened() const { return *gpu_; }
   MarkerPool& markers() const { return *markers_; }
+  PinnedPages& pinned_pages() const { return *pinned_pages_; }
   Result<const BlitKernels*> blit();
 
   // Queues: one that no stream has at the moment, or a new one; null where the device has no more.
@@ -64,7 +66,7 @@ public:
 
   // --- primary context ---
   Result<Context*> retain_primary();
-  // CUDA_ERROR_INVALID_CONTEXT where nobody holds it.
+  // Does nothing where nobody holds it.
   Result<void> release_primary();
   Result<void> reset_primary();
   // CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE while it is held.
@@ -85,6 +87,7 @@ private:
   std::mutex mutex_;
   std::unique_ptr<kfd::Device> gpu_;
   std::unique_ptr<MarkerPool> markers_;
+  std::unique_ptr<PinnedPages> pinned_pages_;
   std::unique_ptr<BlitKernels> blit_;
   std::vector<std::unique_ptr<Channel>> channels_; // idle
   std::size_t channel_count_ = 0;                  // idle or not

@@ -66,4 +66,10 @@ T* find(const void* handle) {
   return static_cast<T*>(driver().handles().find(T::handle_kind, reinterpret_cast<std::uint64_t>(handle)));
 }
 
+// Was this one of our handles of the kind, of an object that has been destroyed?
+template <class T>
+bool was_handle(const void* handle) {
+  return driver().handles().was(T::handle_kind, reinterpret_cast<std::uint64_t>(handle));
+}
+
 } // namespace shim::core

@@ -51,6 +51,8 @@ public:
       return nullptr;
     return slot.object.load(std::memory_order_relaxed);
   }
+  // Did insert() give `handle` to an object of this kind that has been erased? Takes the lock.
+  bool was(HandleKind kind, std::uint64_t handle) const;
   // How many handles are alive: for leak checks.
   std::size_t size() const;
 

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
 #include <shared_mutex>
 #include <vector>
 
+#include <core/advice.hpp>
 #include <core/handle.hpp>
 #include <kfd/buffer.hpp>
 #include <util/error.hpp>
@@ -37,6 +39,7 @@ struct Allocation {
   unsigned flags = 0;     // of cuMemHostAlloc, cuMemHostRegister, cuMemAllocManaged
   std::uint64_t id = 0;   // CU_POINTER_ATTRIBUTE_BUFFER_ID: unique in the process
   bool sync_memops = false;
+  std::unique_ptr<AdvisedMemory> advice; // of managed memory
   kfd::Buffer buffer;
   // What must live as long as the allocation, where that is not `buffer` (a shared mapping, a module's
   // memory).
@@ -73,6 +76,21 @@ public:
   std::unique_ptr<Allocation> remove(std::uint64_t base);
   // Takes out all of a context's.
   std::vector<std::unique_ptr<Allocation>> remove_all(const Context& context);
+  // Calls `body(AdvisedMemory&, offset)` where [address, address + size) lies in one managed allocation, at
+  // `offset` in it, and `size` is not 0; else false.
+  template <class Body>
+  bool with_advice(std::uint64_t address, std::uint64_t size, Body&& body) {
+    std::unique_lock lock(mutex_);
+    auto next = by_base_.upper_bound(address);
+    if (size == 0 || next == by_base_.begin())
+      return false;
+    Allocation& found = *std::prev(next)->second;
+    std::uint64_t offset = address - found.base;
+    if (found.kind != AllocationKind::managed || offset > found.size || size > found.size - offset)
+      return false;
+    body(*found.advice, offset);
+    return true;
+  }
   bool set_sync_memops(std::uint64_t address, bool on);
   std::size_t size() const;
 
@@ -95,12 +113,8 @@ Result<std::uint64_t> allocate_managed(Context& context, std::uint64_t size, uns
 // cuMemFree: waits for the context's work. CUDA_ERROR_INVALID_VALUE unless `address` is what an allocation
 // function (or cuExternalMemoryGetMappedBuffer) returned.
 Result<void> free_device(std::uint64_t address);
-// Managed memory lies where host and devices reach it, and never moves: a wish for a place (`device`, or
-// CU_DEVICE_CPU) is checked and has no effect. CUDA_ERROR_INVALID_VALUE unless the range lies in one managed
-// allocation.
-Result<void> prefetch_managed(std::uint64_t address, std::uint64_t size, int device);
-// The same for cuStreamAttachMemAsync: every stream may use it at any time, whatever it is attached to.
-// `size` 0 means the whole allocation.
+// cuStreamAttachMemAsync: every stream may use managed memory at any time, whatever it is attached to. `size`
+// 0 means the whole allocation.
 Result<void> attach_managed(std::uint64_t address, std::uint64_t size, unsigned flags);
 Result<void*> allocate_host(Context& context, std::uint64_t size, unsigned flags);
 Result<void> free_host(void* pointer);
