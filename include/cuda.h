@@ -4,10 +4,10 @@
  *
  * Unless said otherwise a function may be called from any thread, at the same time as any other; every
  * function may return CUDA_ERROR_NOT_INITIALIZED before cuInit, CUDA_ERROR_INVALID_CONTEXT where it needs a
- * current context and there is none, CUDA_ERROR_INVALID_VALUE for a null or senseless argument,
- * CUDA_ERROR_INVALID_HANDLE for a handle that is stale or of another kind, and the error of asynchronous work
- * that failed earlier. Functions that this driver does not have return CUDA_ERROR_NOT_SUPPORTED;
- * docs/api-status.md lists them.
+ * current context and there is none (a call about a stream, an event, a module or a function needs none),
+ * CUDA_ERROR_INVALID_VALUE for a null or senseless argument, CUDA_ERROR_INVALID_HANDLE for a handle that is
+ * stale or of another kind, and the error of asynchronous work that failed earlier. Functions that this
+ * driver does not have return CUDA_ERROR_NOT_SUPPORTED; docs/api-status.md lists them.
  *
  * Programs see the names without suffix and get the newest version of 10.1 (cuMemAlloc is cuMemAlloc_v2).
  * With CUDA_API_PER_THREAD_DEFAULT_STREAM defined, stream 0 is the calling thread's own and the names with
@@ -432,9 +432,9 @@ CUresult CUDAAPI cuImportExternalMemory(CUexternalMemory* memory,
  * back with cuMemFree. It stays valid after cuDestroyExternalMemory.
  *
  * Errors: CUDA_ERROR_INVALID_VALUE for a null pointer, size 0, flags or reserved words that are not 0, or a
- * range that reaches beyond the imported size or beyond the object itself; CUDA_ERROR_INVALID_HANDLE for a
- * handle that is not imported memory or was destroyed; CUDA_ERROR_OUT_OF_MEMORY. `*address` is set on success
- * only.
+ * range that reaches beyond the imported size or beyond the object itself, or a handle that never was
+ * imported memory; CUDA_ERROR_INVALID_HANDLE for one that was destroyed; CUDA_ERROR_OUT_OF_MEMORY. `*address`
+ * is set on success only.
  */
 CUresult CUDAAPI cuExternalMemoryGetMappedBuffer(CUdeviceptr* address, CUexternalMemory memory,
                                                  const CUDA_EXTERNAL_MEMORY_BUFFER_DESC* descriptor);
@@ -479,8 +479,8 @@ CUresult CUDAAPI cuImportExternalSemaphore(CUexternalSemaphore* semaphore,
  * Calls for one stream take effect in the order they were made; for two streams order them with an event.
  * Destroying stream or context completes what is pending: a peer that waits is never left behind.
  *
- * Errors: CUDA_ERROR_INVALID_VALUE for `count` 0, a null array, flags that are not 0;
- * CUDA_ERROR_INVALID_HANDLE for a null or destroyed semaphore or stream. Nothing is signaled then.
+ * Errors: CUDA_ERROR_INVALID_VALUE for `count` 0, a null array, flags that are not 0, what never was a
+ * semaphore; CUDA_ERROR_INVALID_HANDLE for a destroyed semaphore or stream. Nothing is signaled then.
  */
 CUresult CUDAAPI __CUDA_API_PTSZ(cuSignalExternalSemaphoresAsync)(
     const CUexternalSemaphore* semaphores, const CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS* parameters,

@@ -289,9 +289,11 @@ Result<std::size_t> Context::limit(CUlimit which) const {
 Result<void> Context::set_limit(CUlimit which, std::size_t value) {
   if (Result<std::size_t> known = limit(which); !known)
     return known.error();
-  constexpr std::size_t largest_stack = 512 * 1024;
+  constexpr std::size_t largest_stack = 512 * 1024, stack_granule = 16;
   if (which == CU_LIMIT_STACK_SIZE && value > largest_stack)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "a stack of {} bytes for each thread is too large", value);
+  if (which == CU_LIMIT_STACK_SIZE)
+    value = (value + stack_granule - 1) / stack_granule * stack_granule;
   (which == CU_LIMIT_STACK_SIZE         ? stack_limit_
    : which == CU_LIMIT_PRINTF_FIFO_SIZE ? printf_limit_
                                         : heap_limit_) = value;

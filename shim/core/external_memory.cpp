@@ -23,21 +23,30 @@ bool all_zero(const unsigned (&words)[count]) {
 }
 
 Result<void> check(const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc) {
-  switch (desc.type) {
+  // Numbers that CUDA gave to later types, all of them foreign to this system.
+  constexpr unsigned d3d11_resource = 6, d3d11_resource_kmt = 7, nvscibuf = 8, later = 9;
+  if (desc.size == 0 || (desc.flags & ~CUDA_EXTERNAL_MEMORY_DEDICATED) || !all_zero(desc.reserved))
+    return fail(CUDA_ERROR_INVALID_VALUE, "external memory of {} bytes, flags {:#x}", desc.size, desc.flags);
+  switch (static_cast<unsigned>(desc.type)) {
   case CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD:
-    break;
+    return {};
+  case CU_EXTERNAL_MEMORY_HANDLE_TYPE_D3D12_RESOURCE:
+  case d3d11_resource:
+  case d3d11_resource_kmt:
+    if (!(desc.flags & CUDA_EXTERNAL_MEMORY_DEDICATED))
+      return fail(CUDA_ERROR_INVALID_VALUE, "external memory handle type {} is always dedicated",
+                  static_cast<unsigned>(desc.type));
+    [[fallthrough]];
   case CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_WIN32:
   case CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_WIN32_KMT:
   case CU_EXTERNAL_MEMORY_HANDLE_TYPE_D3D12_HEAP:
-  case CU_EXTERNAL_MEMORY_HANDLE_TYPE_D3D12_RESOURCE:
-    return fail(CUDA_ERROR_NOT_SUPPORTED, "external memory handle type {} is Windows'",
+  case nvscibuf:
+  case later:
+    return fail(CUDA_ERROR_NOT_SUPPORTED, "external memory handle type {} belongs to another system",
                 static_cast<unsigned>(desc.type));
   default:
     return fail(CUDA_ERROR_INVALID_VALUE, "external memory handle type {}", static_cast<unsigned>(desc.type));
   }
-  if (desc.size == 0 || (desc.flags & ~CUDA_EXTERNAL_MEMORY_DEDICATED) || !all_zero(desc.reserved))
-    return fail(CUDA_ERROR_INVALID_VALUE, "external memory of {} bytes, flags {:#x}", desc.size, desc.flags);
-  return {};
 }
 
 } // namespace

@@ -20,7 +20,9 @@ constexpr std::int64_t no_deadline = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t only_look = 0; // a deadline in the past
 
 Result<SemaphoreType> check(const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc) {
-  switch (desc.type) {
+  // Numbers that CUDA gave to later types, all of them foreign to this system.
+  constexpr unsigned d3d11_fence = 5, nvscisync = 6, d3d11_keyed_mutex = 7, d3d11_keyed_mutex_kmt = 8;
+  switch (static_cast<unsigned>(desc.type)) {
   case CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD:
   case CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_TIMELINE_SEMAPHORE_FD:
     break;
@@ -28,7 +30,11 @@ Result<SemaphoreType> check(const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc) {
   case CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_WIN32_KMT:
   case CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_D3D12_FENCE:
   case CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_TIMELINE_SEMAPHORE_WIN32:
-    return fail(CUDA_ERROR_NOT_SUPPORTED, "external semaphore handle type {} is Windows'",
+  case d3d11_fence:
+  case nvscisync:
+  case d3d11_keyed_mutex:
+  case d3d11_keyed_mutex_kmt:
+    return fail(CUDA_ERROR_NOT_SUPPORTED, "external semaphore handle type {} belongs to another system",
                 static_cast<unsigned>(desc.type));
   default:
     return fail(CUDA_ERROR_INVALID_VALUE, "external semaphore handle type {}",

@@ -1,6 +1,7 @@
 // What cuModuleLoadData is given: PTX text, a fatbin or its wrapper, or an ELF file.
 #include <core/module.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 namespace shim::core {
@@ -125,16 +126,35 @@ Result<std::string_view> ptx_of_fatbin(const std::byte* bytes, std::string& unpa
   return ptx_of(chosen, chosen_entry, unpacked);
 }
 
+// PTX begins with `.version`, behind spaces and comments.
+bool begins_as_ptx(std::string_view text) {
+  for (;;) {
+    text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n\v\f"), text.size()));
+    std::string_view end = text.starts_with("//") ? "\n" : text.starts_with("/*") ? "*/" : "";
+    if (end.empty())
+      return text.starts_with(".version");
+    std::size_t at = text.find(end, 2);
+    if (at == std::string_view::npos)
+      return false;
+    text.remove_prefix(at + end.size());
+  }
+}
+
 } // namespace
 
 Result<std::string_view> find_ptx(const void* image, std::string& unpacked) {
   const auto* bytes = static_cast<const std::byte*>(image);
-  if (std::memcmp(bytes, "\177ELF", 4) == 0)
+  // PTX may be shorter than a magic number; its bytes end at the first zero.
+  const char* text = static_cast<const char*>(image);
+  if (std::strncmp(text, "\177ELF", 4) == 0) {
+    constexpr char class_64 = 2; // of an ELF file's fifth byte
+    if (text[4] != class_64)
+      return util::fail(CUDA_ERROR_INVALID_IMAGE, "the module is no 64-bit ELF file");
     return util::fail(CUDA_ERROR_NO_BINARY_FOR_GPU,
                       "the module is machine code for NVIDIA GPUs, without PTX");
+  }
   std::uint32_t magic = 0;
-  // PTX may be shorter than a magic number; its bytes end at the first zero.
-  std::memcpy(&magic, bytes, strnlen(static_cast<const char*>(image), sizeof(magic)));
+  std::memcpy(&magic, bytes, strnlen(text, sizeof(magic)));
   if (magic == wrapper_magic) {
     Wrapper wrapper;
     std::memcpy(&wrapper, bytes, sizeof(wrapper));
@@ -144,7 +164,9 @@ Result<std::string_view> find_ptx(const void* image, std::string& unpacked) {
   }
   if (magic == fatbin_magic)
     return ptx_of_fatbin(bytes, unpacked);
-  return std::string_view(static_cast<const char*>(image));
+  if (!begins_as_ptx(text))
+    return util::fail(CUDA_ERROR_INVALID_IMAGE, "the module begins neither as PTX nor as a fatbin");
+  return std::string_view(text);
 }
 
 } // namespace shim::core

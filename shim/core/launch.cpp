@@ -11,7 +11,8 @@ namespace shim::core {
 
 namespace {
 
-constexpr unsigned max_grid_yz = 65535;
+constexpr unsigned max_grid[3] = {0x7fffffff, 65535, 65535};
+constexpr unsigned max_block[3] = {1024, 1024, 64};
 
 // A parameter block that the application made itself.
 struct PackedParameters {
@@ -41,8 +42,8 @@ Result<void> check_shape(const Device& device, const jit::Entry& entry, const ji
                          const LaunchShape& shape, std::uint64_t shared_limit) {
   std::uint64_t threads = 1;
   for (int i = 0; i < 3; ++i) {
-    if (shape.grid[i] == 0 || shape.block[i] == 0 || shape.block[i] > 1024 ||
-        (i > 0 && shape.grid[i] > max_grid_yz) || std::uint64_t{shape.grid[i]} * shape.block[i] > 0xffffffff)
+    if (shape.grid[i] == 0 || shape.block[i] == 0 || shape.block[i] > max_block[i] ||
+        shape.grid[i] > max_grid[i] || std::uint64_t{shape.grid[i]} * shape.block[i] > 0xffffffff)
       return util::fail(CUDA_ERROR_INVALID_VALUE, "launch of {}: {} blocks of {} threads in dimension {}",
                         entry.name, shape.grid[i], shape.block[i], i);
     if (entry.required_threads[0] != 0 &&
@@ -53,9 +54,12 @@ Result<void> check_shape(const Device& device, const jit::Entry& entry, const ji
   }
   if (threads > 1024)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "launch of {}: blocks of {} threads", entry.name, threads);
+  std::uint64_t allowed = std::uint64_t{entry.max_threads[0]} * std::max(1u, entry.max_threads[1]) *
+                          std::max(1u, entry.max_threads[2]);
   if (threads > kernel.max_threads)
-    return util::fail(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, "launch of {}: blocks of {} threads, of {} at most",
-                      entry.name, threads, kernel.max_threads);
+    return util::fail(
+        allowed != 0 && threads > allowed ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
+        "launch of {}: blocks of {} threads, of {} at most", entry.name, threads, kernel.max_threads);
   if (std::uint64_t{kernel.static_shared_bytes} + shape.dynamic_shared > device.shape().shared_per_block ||
       shape.dynamic_shared > shared_limit)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "launch of {}: {} + {} bytes of shared memory", entry.name,
@@ -67,9 +71,12 @@ Result<void> check_parameters(const jit::Entry& entry, void** params,
                               const std::optional<PackedParameters>& packed) {
   if (entry.parameters.empty())
     return {};
-  if (packed && packed->size < entry.parameter_bytes)
-    return util::fail(CUDA_ERROR_INVALID_VALUE, "launch of {}: {} bytes of parameters, not {}", entry.name,
-                      packed->size, entry.parameter_bytes);
+  // As NVIDIA's driver does: fewer bytes will do, and the rest is undefined (zero here).
+  if (packed && packed->size > entry.parameter_bytes)
+    return util::fail(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, "launch of {}: {} bytes of parameters, not {}",
+                      entry.name, packed->size, entry.parameter_bytes);
+  if (packed && (!packed->data || packed->size == 0))
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "launch of {}: extra holds no parameters", entry.name);
   if (packed)
     return {};
   if (!params)
@@ -96,6 +103,8 @@ Result<void> launch(Function& function, Stream& stream, const LaunchShape& shape
                                       limit < 0 ? ~std::uint64_t{0} : static_cast<std::uint64_t>(limit));
       !fits)
     return fits;
+  if (extra && *extra == CU_LAUNCH_PARAM_END && params)
+    extra = nullptr;
   if (params && extra)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "launch of {}: both kernelParams and extra", entry.name);
   std::optional<PackedParameters> packed;
@@ -129,9 +138,10 @@ Result<void> launch(Function& function, Stream& stream, const LaunchShape& shape
   implicit.grid_id = next_grid_id.fetch_add(1, std::memory_order_relaxed);
   return stream.dispatch(dispatch, [&](void* kernargs) {
     auto* bytes = static_cast<std::byte*>(kernargs);
-    if (packed && packed->data)
-      std::memcpy(bytes, packed->data, entry.parameter_bytes);
-    else if (!packed)
+    if (packed && packed->data) {
+      std::memcpy(bytes, packed->data, packed->size);
+      std::memset(bytes + packed->size, 0, entry.parameter_bytes - packed->size);
+    } else if (!packed)
       for (std::size_t i = 0; i < entry.parameters.size(); ++i)
         std::memcpy(bytes + entry.parameters[i].offset, params[i], entry.parameters[i].size);
     std::memcpy(bytes + kernel.implicit_offset, &implicit, sizeof(implicit));

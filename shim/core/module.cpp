@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -133,6 +134,9 @@ Result<Module::Global> Module::global(std::string_view name) const {
   for (std::size_t i = 0; i < variables.size(); ++i)
     if (variables[i].name == name) // static variables are found, too
       return Global{addresses_[i], variables[i].size};
+  for (const jit::Entry& entry : code_->info().entries)
+    if (entry.name == name)
+      return util::fail(CUDA_ERROR_INVALID_VALUE, "module: {} is a kernel", name);
   return util::fail(CUDA_ERROR_NOT_FOUND, "module: no variable {}", name);
 }
 
@@ -164,6 +168,9 @@ Result<Module*> load_module(Context& context, const void* image, JitOptions& opt
 }
 
 Result<std::vector<char>> read_module_file(const char* path) {
+  std::error_code unknown;
+  if (std::filesystem::is_directory(path, unknown))
+    return util::fail(CUDA_ERROR_FILE_NOT_FOUND, "{} is a directory", path);
   std::ifstream file(path, std::ios::binary);
   std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (!file)

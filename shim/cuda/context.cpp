@@ -43,6 +43,10 @@ CUresult cuCtxDestroy_v2(CUcontext context) {
   return call(
       "cuCtxDestroy_v2",
       [&]() -> Result<void> {
+        if (!context)
+          return util::fail(CUDA_ERROR_INVALID_VALUE, "cuCtxDestroy: a null context");
+        if (core::was_handle<core::Context>(context))
+          return util::fail(CUDA_ERROR_CONTEXT_IS_DESTROYED, "cuCtxDestroy: it is destroyed already");
         Result<core::Context*> found = context_from(context);
         if (!found)
           return found.error();
@@ -61,6 +65,8 @@ CUresult cuCtxPushCurrent_v2(CUcontext context) {
   return call(
       "cuCtxPushCurrent_v2",
       [&]() -> Result<void> {
+        if (!context)
+          return util::fail(CUDA_ERROR_INVALID_VALUE, "cuCtxPushCurrent: a null context");
         Result<core::Context*> found = context_from(context);
         if (!found)
           return found.error();

@@ -163,8 +163,11 @@ CUresult cuDeviceGetByPCIBusId(CUdevice* device, const char* pci_bus_id) {
 CUresult cuDeviceGetPCIBusId(char* pci_bus_id, int size, CUdevice device) {
   return call_on_device(
       "cuDeviceGetPCIBusId", device,
-      [&](core::Device& found) {
-        return store_string("cuDeviceGetPCIBusId", pci_bus_id, size, found.pci_bus_id());
+      [&](core::Device& found) -> Result<void> {
+        std::string text = found.pci_bus_id();
+        if (size <= static_cast<int>(text.size()))
+          return util::fail(CUDA_ERROR_INVALID_VALUE, "cuDeviceGetPCIBusId: {} bytes are too few", size);
+        return store_string("cuDeviceGetPCIBusId", pci_bus_id, size, text);
       },
       pci_bus_id, size);
 }
@@ -257,12 +260,12 @@ CUresult cuDeviceGetP2PAttribute(int* value, CUdevice_P2PAttribute attribute, CU
 
 namespace {
 
-Result<core::Context*> peer_of(core::Context& context, CUcontext peer, const char* name) {
+Result<core::Context*> peer_of(CUcontext peer, const char* name) {
   core::Context* other = core::find<core::Context>(peer);
   if (!other)
-    return util::fail(CUDA_ERROR_INVALID_CONTEXT, "{}: not a context", name);
-  if (other == &context)
-    return util::fail(CUDA_ERROR_INVALID_CONTEXT, "{}: a context is not its own peer", name);
+    return util::fail(core::was_handle<core::Context>(peer) ? CUDA_ERROR_CONTEXT_IS_DESTROYED
+                                                            : CUDA_ERROR_INVALID_CONTEXT,
+                      "{}: not a context", name);
   return other;
 }
 
@@ -271,10 +274,10 @@ Result<core::Context*> peer_of(core::Context& context, CUcontext peer, const cha
 CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags) {
   return call_in_context(
       "cuCtxEnablePeerAccess",
-      [&](core::Context& context) -> Result<void> {
+      [&](core::Context&) -> Result<void> {
         if (flags != 0)
           return util::fail(CUDA_ERROR_INVALID_VALUE, "cuCtxEnablePeerAccess: flags {:#x}", flags);
-        if (Result<core::Context*> other = peer_of(context, peer, "cuCtxEnablePeerAccess"); !other)
+        if (Result<core::Context*> other = peer_of(peer, "cuCtxEnablePeerAccess"); !other)
           return other.error();
         return util::fail(CUDA_ERROR_PEER_ACCESS_UNSUPPORTED, "cuCtxEnablePeerAccess: no peer access");
       },
@@ -284,8 +287,8 @@ CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags) {
 CUresult cuCtxDisablePeerAccess(CUcontext peer) {
   return call_in_context(
       "cuCtxDisablePeerAccess",
-      [&](core::Context& context) -> Result<void> {
-        if (Result<core::Context*> other = peer_of(context, peer, "cuCtxDisablePeerAccess"); !other)
+      [&](core::Context&) -> Result<void> {
+        if (Result<core::Context*> other = peer_of(peer, "cuCtxDisablePeerAccess"); !other)
           return other.error();
         return util::fail(CUDA_ERROR_PEER_ACCESS_NOT_ENABLED, "cuCtxDisablePeerAccess: it is not enabled");
       },

@@ -21,14 +21,30 @@ bool known_context_flags(unsigned flags) {
           schedule == CU_CTX_SCHED_BLOCKING_SYNC);
 }
 
-Result<core::Stream*> stream_from(core::Context& current, CUstream handle, DefaultStream default_stream) {
+Result<void> current_status() {
+  Result<core::Context*> current = core::current_context();
+  if (current || current.code() == CUDA_ERROR_INVALID_CONTEXT ||
+      current.code() == CUDA_ERROR_CONTEXT_IS_DESTROYED)
+    return {};
+  return current.error();
+}
+
+Result<core::Stream*> stream_from(CUstream handle, DefaultStream default_stream) {
   if (handle == nullptr)
     handle = default_stream == DefaultStream::legacy ? CU_STREAM_LEGACY : CU_STREAM_PER_THREAD;
-  if (handle == CU_STREAM_LEGACY)
-    return &current.legacy_stream();
-  if (handle == CU_STREAM_PER_THREAD)
-    return current.per_thread_stream();
-  return object_from<core::Stream>(handle, "stream");
+  if (handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD) {
+    Result<core::Context*> current = core::current_context();
+    if (!current)
+      return current.error();
+    if (handle == CU_STREAM_LEGACY)
+      return &(*current)->legacy_stream();
+    return (*current)->per_thread_stream();
+  }
+  Result<core::Stream*> found = object_from<core::Stream>(handle, "stream");
+  if (found)
+    if (Result<void> status = (*found)->context().status(); !status) [[unlikely]]
+      return status.error();
+  return found;
 }
 
 int not_supported(const char* name) {

@@ -10,6 +10,7 @@
 
 #include <core/context.hpp>
 #include <core/driver.hpp>
+#include <core/module.hpp>
 #include <util/error.hpp>
 #include <util/log.hpp>
 
@@ -92,17 +93,35 @@ CUresult call_in_context(const char* name, Body&& body, const Args&... args) noe
       args...);
 }
 
-// CUDA_ERROR_INVALID_HANDLE unless it is a stream, 0, CU_STREAM_LEGACY or CU_STREAM_PER_THREAD.
-Result<core::Stream*> stream_from(core::Context& current, CUstream handle, DefaultStream default_stream);
+// The sticky error of the current context, where there is one that works.
+Result<void> current_status();
+
+// `body()`, whatever context is current, and also where none is: for calls whose arguments say where they
+// belong.
+template <class Body, class... Args>
+CUresult call_anywhere(const char* name, Body&& body, const Args&... args) noexcept {
+  return call(
+      name,
+      [&]() -> Result<void> {
+        if (Result<void> status = current_status(); !status) [[unlikely]]
+          return status;
+        return body();
+      },
+      args...);
+}
+
+// CUDA_ERROR_INVALID_HANDLE unless it is a stream, 0, CU_STREAM_LEGACY or CU_STREAM_PER_THREAD. Only the last
+// three need a current context. The error of the stream's context where it has one.
+Result<core::Stream*> stream_from(CUstream handle, DefaultStream default_stream);
 
 // `body(core::Stream&)`.
 template <class Body, class... Args>
 CUresult call_on_stream(const char* name, CUstream stream, DefaultStream default_stream, Body&& body,
                         const Args&... args) noexcept {
-  return call_in_context(
+  return call(
       name,
-      [&](core::Context& context) -> Result<void> {
-        Result<core::Stream*> found = stream_from(context, stream, default_stream);
+      [&]() -> Result<void> {
+        Result<core::Stream*> found = stream_from(stream, default_stream);
         if (!found) [[unlikely]]
           return found.error();
         return body(**found);
@@ -118,6 +137,34 @@ Result<T*> object_from(const void* handle, const char* what) {
     return util::fail(CUDA_ERROR_INVALID_HANDLE, "{:#x} is no {}", reinterpret_cast<std::uintptr_t>(handle),
                       what);
   return object;
+}
+
+// The context that an object lives in.
+inline core::Context& context_of(core::Event& event) {
+  return event.context();
+}
+inline core::Context& context_of(core::Module& module) {
+  return module.context();
+}
+inline core::Context& context_of(core::Function& function) {
+  return function.module().context();
+}
+
+// `body(T&)`, whatever context is current: the object knows its own. Its sticky error, where it has one.
+template <class T, class Body, class... Args>
+CUresult call_on_object(const char* name, const void* handle, const char* what, Body&& body,
+                        const Args&... args) noexcept {
+  return call(
+      name,
+      [&]() -> Result<void> {
+        Result<T*> found = object_from<T>(handle, what);
+        if (!found) [[unlikely]]
+          return found.error();
+        if (Result<void> status = context_of(**found).status(); !status) [[unlikely]]
+          return status;
+        return body(**found);
+      },
+      handle, args...);
 }
 
 // Are these CUctx_flags, with at most one way to wait?

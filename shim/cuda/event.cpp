@@ -1,4 +1,6 @@
 // Event management.
+#include <utility>
+
 #include "entry.hpp"
 
 using namespace shim;
@@ -23,15 +25,7 @@ CUresult record(const char* name, DefaultStream default_stream, CUevent event, C
 // `body(core::Event&)`.
 template <class Body>
 CUresult call_on_event(const char* name, CUevent event, Body&& body) {
-  return call_in_context(
-      name,
-      [&](core::Context&) -> Result<void> {
-        Result<core::Event*> found = object_from<core::Event>(event, "event");
-        if (!found)
-          return found.error();
-        return body(**found);
-      },
-      event);
+  return call_on_object<core::Event>(name, event, "event", std::forward<Body>(body));
 }
 
 } // namespace
@@ -82,17 +76,19 @@ CUresult cuEventSynchronize(CUevent event) {
 }
 
 CUresult cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {
-  return call_in_context(
+  return call_anywhere(
       "cuEventElapsedTime",
-      [&](core::Context&) -> Result<void> {
-        if (Result<void> given = require("cuEventElapsedTime", milliseconds); !given)
-          return given;
+      [&]() -> Result<void> {
+        if (!milliseconds) // NVIDIA's driver says so
+          return util::fail(CUDA_ERROR_INVALID_HANDLE, "cuEventElapsedTime: a null pointer");
         Result<core::Event*> first = object_from<core::Event>(start, "event");
         if (!first)
           return first.error();
         Result<core::Event*> second = object_from<core::Event>(end, "event");
         if (!second)
           return second.error();
+        if (&(*first)->context() != &(*second)->context())
+          return util::fail(CUDA_ERROR_INVALID_HANDLE, "cuEventElapsedTime: events of two contexts");
         return store(milliseconds, core::Event::elapsed(**first, **second));
       },
       milliseconds, start, end);

@@ -9,6 +9,19 @@
 using namespace shim;
 using namespace shim::cuda;
 
+namespace {
+
+// What was never a handle is CUDA_ERROR_INVALID_VALUE here, as it is to NVIDIA's driver.
+template <class T>
+Result<T*> external_from(const void* handle, const char* what) {
+  if (!core::find<T>(handle) && !core::was_handle<T>(handle))
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "{:#x} is no {}", reinterpret_cast<std::uintptr_t>(handle),
+                      what);
+  return object_from<T>(handle, what);
+}
+
+} // namespace
+
 CUresult cuImportExternalMemory(CUexternalMemory* memory,
                                 const CUDA_EXTERNAL_MEMORY_HANDLE_DESC* descriptor) {
   return call_in_context(
@@ -32,7 +45,7 @@ CUresult cuExternalMemoryGetMappedBuffer(CUdeviceptr* address, CUexternalMemory 
       [&](core::Context&) -> Result<void> {
         if (Result<void> given = require("cuExternalMemoryGetMappedBuffer", address, descriptor); !given)
           return given;
-        Result<core::ExternalMemory*> found = object_from<core::ExternalMemory>(memory, "external memory");
+        Result<core::ExternalMemory*> found = external_from<core::ExternalMemory>(memory, "external memory");
         if (!found)
           return found.error();
         return store(address, core::map_buffer(**found, *descriptor));
@@ -44,7 +57,7 @@ CUresult cuDestroyExternalMemory(CUexternalMemory memory) {
   return call_in_context(
       "cuDestroyExternalMemory",
       [&](core::Context&) -> Result<void> {
-        Result<core::ExternalMemory*> found = object_from<core::ExternalMemory>(memory, "external memory");
+        Result<core::ExternalMemory*> found = external_from<core::ExternalMemory>(memory, "external memory");
         if (!found)
           return found.error();
         core::destroy_external_memory(*found);
@@ -74,7 +87,7 @@ CUresult cuDestroyExternalSemaphore(CUexternalSemaphore semaphore) {
       "cuDestroyExternalSemaphore",
       [&](core::Context&) -> Result<void> {
         Result<core::ExternalSemaphore*> found =
-            object_from<core::ExternalSemaphore>(semaphore, "external semaphore");
+            external_from<core::ExternalSemaphore>(semaphore, "external semaphore");
         if (!found)
           return found.error();
         core::destroy_external_semaphore(*found);
@@ -107,7 +120,7 @@ Result<std::vector<core::SemaphoreOperation>> operations_from(const char* name,
       return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: flags or a reserved word of semaphore {} are set",
                         name, i);
     Result<core::ExternalSemaphore*> found =
-        object_from<core::ExternalSemaphore>(semaphores[i], "external semaphore");
+        external_from<core::ExternalSemaphore>(semaphores[i], "external semaphore");
     if (!found)
       return found.error();
     operations.push_back({*found, parameters[i].params.fence.value});

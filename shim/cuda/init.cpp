@@ -38,7 +38,7 @@ CUresult cuGetExportTable(const void** table, const CUuuid* id) {
         std::string text;
         for (char byte : id->bytes)
           text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
-        return util::fail(CUDA_ERROR_NOT_SUPPORTED, "cuGetExportTable: no table {}", text);
+        return util::fail(CUDA_ERROR_INVALID_VALUE, "cuGetExportTable: no table {}", text);
       },
       table, id);
 }

@@ -1,5 +1,5 @@
 // Execution control and occupancy.
-#include <cstring>
+#include <utility>
 
 #include <core/launch.hpp>
 
@@ -17,6 +17,13 @@ Result<core::Function*> function_from(CUfunction handle) {
 // `body(core::Function&)`.
 template <class Body, class... Args>
 CUresult call_on_function(const char* name, CUfunction function, Body&& body, const Args&... args) {
+  return call_on_object<core::Function>(name, function, "function", std::forward<Body>(body), args...);
+}
+
+// The same for the few calls that ask for a current context all the same.
+template <class Body, class... Args>
+CUresult call_on_function_in_context(const char* name, CUfunction function, Body&& body,
+                                     const Args&... args) {
   return call_in_context(
       name,
       [&](core::Context&) -> Result<void> {
@@ -110,7 +117,7 @@ namespace {
 
 CUresult active_blocks(const char* name, int* blocks, CUfunction function, int block_size,
                        size_t shared_bytes, unsigned int flags) {
-  return call_on_function(
+  return call_on_function_in_context(
       name, function,
       [&](core::Function& found) -> Result<void> {
         if (Result<void> given = require(name, blocks); !given)
@@ -125,13 +132,15 @@ CUresult active_blocks(const char* name, int* blocks, CUfunction function, int b
 CUresult best_block_size(const char* name, int* grid_size, int* block_size, CUfunction function,
                          CUoccupancyB2DSize shared_bytes_of, size_t shared_bytes, int limit,
                          unsigned int flags) {
-  return call_on_function(
+  return call_on_function_in_context(
       name, function,
       [&](core::Function& found) -> Result<void> {
         if (Result<void> given = require(name, grid_size, block_size); !given)
           return given;
         if (flags & ~static_cast<unsigned>(CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE))
           return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: flags {:#x}", name, flags);
+        if (limit < 0)
+          return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: a limit of {} threads", name, limit);
         Result<core::BlockSizeHint> hint = core::best_block_size(found, shared_bytes_of, shared_bytes, limit);
         if (!hint)
           return hint.error();

@@ -1,6 +1,8 @@
 // Execution control before 4.0: a function's launch is described by one call after the other.
+#include <cstdint>
 #include <cstring>
 
+#include <core/device.hpp>
 #include <core/launch.hpp>
 
 #include "entry.hpp"
@@ -56,7 +58,7 @@ CUresult launch_described(const char* name, CUfunction function, int width, int 
   return describe(
       name, function,
       [&](core::Function& found, core::Function::LegacyLaunch& launch) -> Result<void> {
-        Result<core::Stream*> in = stream_from(found.module().context(), stream, DefaultStream::legacy);
+        Result<core::Stream*> in = stream_from(stream, DefaultStream::legacy);
         if (!in)
           return in.error();
         if (&(*in)->context() != &found.module().context())
@@ -73,7 +75,12 @@ CUresult cuFuncSetBlockShape(CUfunction function, int x, int y, int z) {
   return describe(
       "cuFuncSetBlockShape", function,
       [&](core::Function&, core::Function::LegacyLaunch& launch) -> Result<void> {
-        if (x <= 0 || y <= 0 || z <= 0)
+        const int most[] = {1024, 1024, 64};
+        const int given[] = {x, y, z};
+        bool fits = std::int64_t{x} * y * z <= 1024;
+        for (int i = 0; i < 3; ++i)
+          fits = fits && given[i] > 0 && given[i] <= most[i];
+        if (!fits)
           return util::fail(CUDA_ERROR_INVALID_VALUE, "cuFuncSetBlockShape({}, {}, {})", x, y, z);
         launch.block[0] = static_cast<unsigned>(x);
         launch.block[1] = static_cast<unsigned>(y);
@@ -86,7 +93,9 @@ CUresult cuFuncSetBlockShape(CUfunction function, int x, int y, int z) {
 CUresult cuFuncSetSharedSize(CUfunction function, unsigned int bytes) {
   return describe(
       "cuFuncSetSharedSize", function,
-      [&](core::Function&, core::Function::LegacyLaunch& launch) -> Result<void> {
+      [&](core::Function& found, core::Function::LegacyLaunch& launch) -> Result<void> {
+        if (bytes > found.module().context().device().shape().shared_per_block)
+          return util::fail(CUDA_ERROR_INVALID_VALUE, "cuFuncSetSharedSize({})", bytes);
         launch.shared_bytes = bytes;
         return {};
       },

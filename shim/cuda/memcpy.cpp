@@ -37,10 +37,16 @@ struct Corner {
   CUmemorytype type;
   const void* host;
   CUdeviceptr device;
+  CUarray array;
   size_t x, y, z, pitch, rows; // bytes, rows, slices; bytes in a row, rows in a slice
 };
 
-Result<core::CopySide> side_of(const Corner& corner, size_t width, size_t height, size_t depth) {
+// A pitch of 0 means rows without gaps, a height of 0 slices without.
+Result<core::CopySide> side_of(Corner corner, size_t width, size_t height, size_t depth) {
+  if (corner.pitch == 0)
+    corner.pitch = width;
+  if (corner.rows == 0)
+    corner.rows = height;
   core::CopySide side;
   switch (corner.type) {
   case CU_MEMORYTYPE_HOST:
@@ -56,6 +62,8 @@ Result<core::CopySide> side_of(const Corner& corner, size_t width, size_t height
     side.address = corner.device;
     break;
   case CU_MEMORYTYPE_ARRAY:
+    if (!corner.array)
+      return util::fail(CUDA_ERROR_INVALID_VALUE, "copy: a null array");
     return util::fail(CUDA_ERROR_NOT_SUPPORTED, "copy: arrays are not supported");
   default:
     return util::fail(CUDA_ERROR_INVALID_VALUE, "copy: memory type {}", static_cast<int>(corner.type));
@@ -103,8 +111,10 @@ CUresult copy_2d(const char* name, CUstream stream, DefaultStream default_stream
         if (Result<void> given = require(name, copy); !given)
           return given;
         const CUDA_MEMCPY2D c = *copy;
-        Corner to = {c.dstMemoryType, c.dstHost, c.dstDevice, c.dstXInBytes, c.dstY, 0, c.dstPitch, 0};
-        Corner from = {c.srcMemoryType, c.srcHost, c.srcDevice, c.srcXInBytes, c.srcY, 0, c.srcPitch, 0};
+        Corner to = {c.dstMemoryType, c.dstHost, c.dstDevice, c.dstArray, c.dstXInBytes,
+                     c.dstY,          0,         c.dstPitch,  0};
+        Corner from = {c.srcMemoryType, c.srcHost, c.srcDevice, c.srcArray, c.srcXInBytes,
+                       c.srcY,          0,         c.srcPitch,  0};
         return copy_box(found, synchronous, to, from, c.WidthInBytes, c.Height, 1);
       },
       copy);
@@ -112,12 +122,10 @@ CUresult copy_2d(const char* name, CUstream stream, DefaultStream default_stream
 
 template <class Descriptor>
 Result<void> copy_3d_in(core::Stream& stream, bool synchronous, const Descriptor& c) {
-  Corner to = {c.dstMemoryType, c.dstHost, c.dstDevice, c.dstXInBytes,
+  Corner to = {c.dstMemoryType, c.dstHost, c.dstDevice, c.dstArray, c.dstXInBytes,
                c.dstY,          c.dstZ,    c.dstPitch,  c.dstHeight};
-  Corner from = {c.srcMemoryType, c.srcHost, c.srcDevice, c.srcXInBytes,
+  Corner from = {c.srcMemoryType, c.srcHost, c.srcDevice, c.srcArray, c.srcXInBytes,
                  c.srcY,          c.srcZ,    c.srcPitch,  c.srcHeight};
-  if (c.srcLOD != 0 || c.dstLOD != 0)
-    return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemcpy3D: levels of detail must be 0");
   return copy_box(stream, synchronous, to, from, c.WidthInBytes, c.Height, c.Depth);
 }
 
@@ -134,8 +142,8 @@ CUresult copy_3d(const char* name, CUstream stream, DefaultStream default_stream
 }
 
 Result<void> check_contexts(CUcontext to, CUcontext from) {
-  for (CUcontext context : {to, from})
-    if (!core::find<core::Context>(context))
+  for (CUcontext context : {to, from}) // null: the current one
+    if (context && !core::find<core::Context>(context))
       return util::fail(CUDA_ERROR_INVALID_CONTEXT, "{:#x} is no context",
                         reinterpret_cast<std::uintptr_t>(context));
   return {};

@@ -28,6 +28,7 @@ CUresult cuMemAlloc_v2(CUdeviceptr* address, size_t bytes) {
       [&](core::Context& context) -> Result<void> {
         if (Result<void> given = require("cuMemAlloc", address); !given)
           return given;
+        *address = 0;
         return store(address, core::allocate_device(context, bytes));
       },
       address, bytes);
@@ -52,8 +53,8 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr* address, size_t* pitch, size_t width_by
 }
 
 CUresult cuMemFree_v2(CUdeviceptr address) {
-  return call_in_context(
-      "cuMemFree_v2", [&](core::Context&) { return core::free_device(address); }, address);
+  return call_anywhere(
+      "cuMemFree_v2", [&]() { return core::free_device(address); }, address);
 }
 
 CUresult cuMemAllocManaged(CUdeviceptr* address, size_t bytes, unsigned int flags) {
@@ -91,7 +92,8 @@ CUresult allocate_host(const char* name, void** pointer, size_t bytes, unsigned 
       [&](core::Context& context) -> Result<void> {
         if (Result<void> given = require(name, pointer); !given)
           return given;
-        return store(pointer, core::allocate_host(context, bytes, flags));
+        *pointer = nullptr;
+        return bytes ? store(pointer, core::allocate_host(context, bytes, flags)) : Result<void>();
       },
       pointer, bytes, flags);
 }
@@ -107,8 +109,8 @@ CUresult cuMemHostAlloc(void** pointer, size_t bytes, unsigned int flags) {
 }
 
 CUresult cuMemFreeHost(void* pointer) {
-  return call_in_context(
-      "cuMemFreeHost", [&](core::Context&) { return core::free_host(pointer); }, pointer);
+  return call_anywhere(
+      "cuMemFreeHost", [&]() { return core::free_host(pointer); }, pointer);
 }
 
 CUresult cuMemHostRegister_v2(void* pointer, size_t bytes, unsigned int flags) {
@@ -119,8 +121,8 @@ CUresult cuMemHostRegister_v2(void* pointer, size_t bytes, unsigned int flags) {
 }
 
 CUresult cuMemHostUnregister(void* pointer) {
-  return call_in_context(
-      "cuMemHostUnregister", [&](core::Context&) { return core::unregister_host(pointer); }, pointer);
+  return call_anywhere(
+      "cuMemHostUnregister", [&]() { return core::unregister_host(pointer); }, pointer);
 }
 
 CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr* address, void* pointer, unsigned int flags) {
@@ -156,9 +158,9 @@ CUresult cuMemHostGetFlags(unsigned int* flags, void* pointer) {
 }
 
 CUresult cuPointerGetAttribute(void* value, CUpointer_attribute attribute, CUdeviceptr address) {
-  return call_in_context(
+  return call_anywhere(
       "cuPointerGetAttribute",
-      [&](core::Context&) -> Result<void> {
+      [&]() -> Result<void> {
         if (Result<void> given = require("cuPointerGetAttribute", value); !given)
           return given;
         return core::pointer_attribute(value, attribute, address);
@@ -168,11 +170,12 @@ CUresult cuPointerGetAttribute(void* value, CUpointer_attribute attribute, CUdev
 
 CUresult cuPointerGetAttributes(unsigned int count, CUpointer_attribute* attributes, void** values,
                                 CUdeviceptr address) {
-  return call_in_context(
+  return call_anywhere(
       "cuPointerGetAttributes",
-      [&](core::Context&) -> Result<void> {
-        if (Result<void> given = require("cuPointerGetAttributes", attributes, values); !given)
-          return given;
+      [&]() -> Result<void> {
+        if (count == 0 || !attributes || !values)
+          return util::fail(CUDA_ERROR_INVALID_VALUE,
+                            "cuPointerGetAttributes: {} attributes, or a null pointer", count);
         for (unsigned i = 0; i < count; ++i) {
           if (Result<void> given = require("cuPointerGetAttributes", values[i]); !given)
             return given;
@@ -185,9 +188,9 @@ CUresult cuPointerGetAttributes(unsigned int count, CUpointer_attribute* attribu
 }
 
 CUresult cuPointerSetAttribute(const void* value, CUpointer_attribute attribute, CUdeviceptr address) {
-  return call_in_context(
+  return call_anywhere(
       "cuPointerSetAttribute",
-      [&](core::Context&) -> Result<void> {
+      [&]() -> Result<void> {
         if (Result<void> given = require("cuPointerSetAttribute", value); !given)
           return given;
         return core::set_pointer_attribute(value, attribute, address);
@@ -208,7 +211,12 @@ CUresult attach(const char* name, DefaultStream default_stream, CUstream stream,
                 size_t bytes, unsigned int flags) {
   return call_on_stream(
       name, stream, default_stream,
-      [&](core::Stream&) { return core::attach_managed(address, bytes, flags); }, address, bytes, flags);
+      [&](core::Stream& found) -> Result<void> {
+        if (flags == CU_MEM_ATTACH_SINGLE && found.role() == core::StreamRole::legacy)
+          return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: the legacy stream has no memory of its own", name);
+        return core::attach_managed(address, bytes, flags);
+      },
+      address, bytes, flags);
 }
 
 } // namespace
@@ -227,4 +235,36 @@ CUresult cuStreamAttachMemAsync(CUstream stream, CUdeviceptr address, size_t byt
 
 CUresult cuStreamAttachMemAsync_ptsz(CUstream stream, CUdeviceptr address, size_t bytes, unsigned int flags) {
   return attach("cuStreamAttachMemAsync_ptsz", DefaultStream::per_thread, stream, address, bytes, flags);
+}
+
+CUresult cuMemAdvise(CUdeviceptr address, size_t bytes, CUmem_advise advice, CUdevice device) {
+  return call_in_context(
+      "cuMemAdvise", [&](core::Context&) { return core::advise(address, bytes, advice, device); }, address,
+      bytes, advice, device);
+}
+
+CUresult cuMemRangeGetAttribute(void* value, size_t value_bytes, CUmem_range_attribute attribute,
+                                CUdeviceptr address, size_t bytes) {
+  return call_in_context(
+      "cuMemRangeGetAttribute",
+      [&](core::Context&) { return core::range_attribute(value, value_bytes, attribute, address, bytes); },
+      value, value_bytes, attribute, address, bytes);
+}
+
+CUresult cuMemRangeGetAttributes(void** values, size_t* value_bytes, CUmem_range_attribute* attributes,
+                                 size_t attribute_count, CUdeviceptr address, size_t bytes) {
+  return call_in_context(
+      "cuMemRangeGetAttributes",
+      [&](core::Context&) -> Result<void> {
+        if (!values || !value_bytes || !attributes || attribute_count == 0)
+          return util::fail(CUDA_ERROR_INVALID_VALUE,
+                            "cuMemRangeGetAttributes: {} attributes, or a null pointer", attribute_count);
+        for (size_t i = 0; i < attribute_count; ++i)
+          if (Result<void> got =
+                  core::range_attribute(values[i], value_bytes[i], attributes[i], address, bytes);
+              !got)
+            return got;
+        return {};
+      },
+      values, value_bytes, attributes, attribute_count, address, bytes);
 }

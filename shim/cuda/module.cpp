@@ -1,4 +1,5 @@
 // Module management.
+#include <algorithm>
 #include <vector>
 
 #include <core/module.hpp>
@@ -19,6 +20,8 @@ bool is_hint(CUjit_option option) {
   return option >= CU_JIT_MAX_REGISTERS && option < CU_JIT_GLOBAL_SYMBOL_NAMES;
 }
 
+constexpr std::size_t highest_optimization = 4;
+
 Result<core::JitOptions> read_options(unsigned count, const CUjit_option* options, void** values) {
   core::JitOptions read;
   for (unsigned i = 0; i < count; ++i) {
@@ -36,10 +39,7 @@ Result<core::JitOptions> read_options(unsigned count, const CUjit_option* option
       read.info_log_size = static_cast<unsigned>(as_number(values[i]));
       break;
     case CU_JIT_OPTIMIZATION_LEVEL:
-      read.optimization = static_cast<unsigned>(as_number(values[i]));
-      if (read.optimization > 4)
-        return util::fail(CUDA_ERROR_INVALID_VALUE, "cuModuleLoadDataEx: optimization level {}",
-                          read.optimization);
+      read.optimization = static_cast<unsigned>(std::min(as_number(values[i]), highest_optimization));
       break;
     default:
       if (!is_hint(options[i]))
@@ -48,6 +48,8 @@ Result<core::JitOptions> read_options(unsigned count, const CUjit_option* option
       util::log_info("cuModuleLoadDataEx: option {} has no effect", static_cast<int>(options[i]));
     }
   }
+  if ((!read.error_log && read.error_log_size > 0) || (!read.info_log && read.info_log_size > 0))
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "cuModuleLoadDataEx: the size of a log, and no log");
   return read;
 }
 
@@ -108,8 +110,8 @@ CUresult cuModuleLoad(CUmodule* module, const char* path) {
   return call_in_context(
       "cuModuleLoad",
       [&](core::Context& context) -> Result<void> {
-        if (Result<void> given = require("cuModuleLoad", module, path); !given)
-          return given;
+        if (!module || !path || !*path)
+          return util::fail(CUDA_ERROR_INVALID_VALUE, "cuModuleLoad: no path, or a null pointer");
         Result<std::vector<char>> file = core::read_module_file(path);
         if (!file)
           return file.error();
@@ -119,47 +121,50 @@ CUresult cuModuleLoad(CUmodule* module, const char* path) {
 }
 
 CUresult cuModuleUnload(CUmodule module) {
-  return call_in_context(
-      "cuModuleUnload",
-      [&](core::Context&) -> Result<void> {
-        Result<core::Module*> found = object_from<core::Module>(module, "module");
-        if (!found)
-          return found.error();
-        return (*found)->context().destroy_module(*found);
-      },
-      module);
+  return call_on_object<core::Module>("cuModuleUnload", module, "module", [](core::Module& found) {
+    return found.context().destroy_module(&found);
+  });
 }
 
+namespace {
+
+// `body(core::Module&)`, for calls that look for something by its name.
+template <class Body, class... Args>
+CUresult look_up(const char* call_name, CUmodule module, const char* name, Body&& body, const Args&... args) {
+  return call_on_object<core::Module>(
+      call_name, module, "module",
+      [&](core::Module& found) -> Result<void> {
+        if (!name || !*name)
+          return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: no name", call_name);
+        return body(found);
+      },
+      name, args...);
+}
+
+} // namespace
+
 CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name) {
-  return call_in_context(
-      "cuModuleGetFunction",
-      [&](core::Context&) -> Result<void> {
-        if (Result<void> given = require("cuModuleGetFunction", function, name); !given)
+  return look_up(
+      "cuModuleGetFunction", module, name,
+      [&](core::Module& found) -> Result<void> {
+        if (Result<void> given = require("cuModuleGetFunction", function); !given)
           return given;
-        Result<core::Module*> found = object_from<core::Module>(module, "module");
-        if (!found)
-          return found.error();
-        Result<core::Function*> entry = (*found)->function(name);
+        Result<core::Function*> entry = found.function(name);
         if (!entry)
           return entry.error();
         *function = to_handle<CUfunction>((*entry)->handle);
         return {};
       },
-      function, module, name);
+      function);
 }
 
 CUresult cuModuleGetGlobal_v2(CUdeviceptr* address, size_t* bytes, CUmodule module, const char* name) {
-  return call_in_context(
-      "cuModuleGetGlobal_v2",
-      [&](core::Context&) -> Result<void> {
-        if (Result<void> given = require("cuModuleGetGlobal", name); !given)
-          return given;
+  return look_up(
+      "cuModuleGetGlobal_v2", module, name,
+      [&](core::Module& found) -> Result<void> {
         if (!address && !bytes)
           return util::fail(CUDA_ERROR_INVALID_VALUE, "cuModuleGetGlobal: nothing is asked for");
-        Result<core::Module*> found = object_from<core::Module>(module, "module");
-        if (!found)
-          return found.error();
-        Result<core::Module::Global> global = (*found)->global(name);
+        Result<core::Module::Global> global = found.global(name);
         if (!global)
           return global.error();
         if (address)
@@ -168,5 +173,28 @@ CUresult cuModuleGetGlobal_v2(CUdeviceptr* address, size_t* bytes, CUmodule modu
           *bytes = global->size;
         return {};
       },
-      address, bytes, module, name);
+      address, bytes);
+}
+
+// A module that declares texture or surface references does not load: none has any.
+CUresult cuModuleGetTexRef(CUtexref* reference, CUmodule module, const char* name) {
+  return look_up(
+      "cuModuleGetTexRef", module, name,
+      [&](core::Module&) -> Result<void> {
+        if (Result<void> given = require("cuModuleGetTexRef", reference); !given)
+          return given;
+        return util::fail(CUDA_ERROR_NOT_FOUND, "module: no texture reference {}", name);
+      },
+      reference);
+}
+
+CUresult cuModuleGetSurfRef(CUsurfref* reference, CUmodule module, const char* name) {
+  return look_up(
+      "cuModuleGetSurfRef", module, name,
+      [&](core::Module&) -> Result<void> {
+        if (Result<void> given = require("cuModuleGetSurfRef", reference); !given)
+          return given;
+        return util::fail(CUDA_ERROR_NOT_FOUND, "module: no surface reference {}", name);
+      },
+      reference);
 }

@@ -130,9 +130,9 @@ CUresult cuStreamCreateWithPriority(CUstream* stream, unsigned int flags, int pr
 }
 
 CUresult cuStreamDestroy_v2(CUstream stream) {
-  return call_in_context(
+  return call_anywhere(
       "cuStreamDestroy_v2",
-      [&](core::Context&) -> Result<void> {
+      [&]() -> Result<void> {
         Result<core::Stream*> found = object_from<core::Stream>(stream, "stream");
         if (!found)
           return found.error();

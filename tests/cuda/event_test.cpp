@@ -84,7 +84,7 @@ TEST_F(Event, elapsed_time_needs_two_recorded_timing_events) {
   EXPECT_OK(cuEventSynchronize(recorded));
   EXPECT_CUDA(CUDA_ERROR_INVALID_HANDLE, cuEventElapsedTime(&milliseconds, recorded, fresh));
   EXPECT_CUDA(CUDA_ERROR_INVALID_HANDLE, cuEventElapsedTime(&milliseconds, recorded, untimed));
-  EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuEventElapsedTime(nullptr, recorded, recorded));
+  EXPECT_CUDA(CUDA_ERROR_INVALID_HANDLE, cuEventElapsedTime(nullptr, recorded, recorded));
   {
     Gate gate(stream_);
     EXPECT_OK(cuEventRecord(pending, stream_));

@@ -60,8 +60,9 @@ TEST_F(Launch, parameters_come_packed) {
   std::uint64_t value = 0;
   EXPECT_OK(cuMemcpyDtoH(&value, out, 8));
   EXPECT_EQ(200ull + 60000 + 4'000'000'000ull + 1'000'000'000'000ull, value);
-  size = 8;
-  EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, extra));
+  size = sizeof(packed) + 1;
+  EXPECT_CUDA(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
+              cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, extra));
   void* unknown[] = {reinterpret_cast<void*>(9), &packed, CU_LAUNCH_PARAM_END};
   EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, unknown));
   EXPECT_OK(cuMemFree(out));

@@ -49,10 +49,14 @@ TEST_F(ImportErrors, unknown_types) {
 TEST_F(ImportErrors, windows_types) {
   for (CUexternalMemoryHandleType type :
        {CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_WIN32, CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_WIN32_KMT,
-        CU_EXTERNAL_MEMORY_HANDLE_TYPE_D3D12_HEAP, CU_EXTERNAL_MEMORY_HANDLE_TYPE_D3D12_RESOURCE}) {
+        CU_EXTERNAL_MEMORY_HANDLE_TYPE_D3D12_HEAP}) {
     desc.type = type;
     EXPECT_EQ(import_code(desc), CUDA_ERROR_NOT_SUPPORTED) << type;
   }
+  desc.type = CU_EXTERNAL_MEMORY_HANDLE_TYPE_D3D12_RESOURCE; // always dedicated
+  EXPECT_EQ(import_code(desc), CUDA_ERROR_INVALID_VALUE);
+  desc.flags = CUDA_EXTERNAL_MEMORY_DEDICATED;
+  EXPECT_EQ(import_code(desc), CUDA_ERROR_NOT_SUPPORTED);
   EXPECT_TRUE(is_open(fd));
 }
 
@@ -220,8 +224,8 @@ TEST(handles, garbage_and_objects_of_another_kind_are_refused) {
     auto memory = reinterpret_cast<CUexternalMemory>(garbage);
     CUdeviceptr address = 0;
     CUDA_EXTERNAL_MEMORY_BUFFER_DESC desc = buffer_desc(0, 16);
-    EXPECT_EQ(cuExternalMemoryGetMappedBuffer(&address, memory, &desc), CUDA_ERROR_INVALID_HANDLE);
-    EXPECT_EQ(cuDestroyExternalMemory(memory), CUDA_ERROR_INVALID_HANDLE);
+    EXPECT_EQ(cuExternalMemoryGetMappedBuffer(&address, memory, &desc), CUDA_ERROR_INVALID_VALUE);
+    EXPECT_EQ(cuDestroyExternalMemory(memory), CUDA_ERROR_INVALID_VALUE);
   }
   CU(cuDestroyExternalSemaphore(semaphore));
 }
