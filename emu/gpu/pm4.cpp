@@ -238,7 +238,7 @@ Step Pm4::set_base(Payload p) {
   constexpr std::uint32_t base_indirect = 1; // what DRAW_* and DISPATCH_INDIRECT add their offset to
   if (bits(p[0], 0, 4) != base_indirect)
     refuse(FaultKind::illegal_packet, fmt::format("base index {}", bits(p[0], 0, 4)));
-  indirect_base_ = address_of(p[1] & ~7u, p[2]);
+  indirect_base_ = address_of(p[1] & ~3u, p[2]);
   return Step::progressed;
 }
 

@@ -135,9 +135,9 @@ Step Sdma::copy_linear(std::uint32_t header) {
   if (encrypted || backwards)
     refuse(fmt::format("COPY header {:#010x}", header));
   const auto p = take(broadcast ? 9 : 7);
-  const std::uint64_t size = bits(p[1], 0, 22) + 1ull;
-  if (bits(p[1], 22, 10) != 0)
-    refuse(fmt::format("COPY count {:#x} is beyond 22 bits", p[1]));
+  const std::uint64_t size = bits(p[1], 0, 30) + 1ull; // 22 bits before gfx10.3
+  if (bits(p[1], 30, 2) != 0)
+    refuse(fmt::format("COPY count {:#x} is beyond 30 bits", p[1]));
   const GpuAddress from = address_of(p[3], p[4]);
   const GpuAddress to = address_of(p[5], p[6]);
   memory_.copy(to, from, size);
@@ -200,6 +200,8 @@ Step Sdma::constant_fill(std::uint32_t header) {
   const std::uint32_t unit_log2 = bits(header, 30, 2); // 0: bytes, 1: words, 2: dwords
   if (unit_log2 > 2)
     refuse(fmt::format("CONST_FILL size {}", unit_log2));
+  if (bits(p[4], 22, 10) != 0)
+    refuse(fmt::format("CONST_FILL count {:#x} is beyond 22 bits", p[4]));
   const std::uint64_t size = bits(p[4], 0, 22) + 1ull;
   const unsigned unit = 1u << unit_log2;
   // The count is in bytes, less one; drivers give it rounded down to the unit, less one.

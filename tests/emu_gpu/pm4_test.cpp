@@ -133,7 +133,14 @@ TEST_P(pm4, dispatch_indirect_reads_its_dimensions_from_memory) {
   if (GetParam() == Ring::compute)
     ib.packet(0x16, {low(dimensions + 1), high(dimensions + 1), initiator});
   else
-    ib.packet(0x11, {1, low(dimensions), high(dimensions)}).packet(0x16, {4, initiator});
+    ib.packet(0x11, {1, low(dimensions + 1), high(dimensions + 1)}).packet(0x16, {0, initiator});
+  ASSERT_FALSE(submit(ib));
+  EXPECT_EQ(out[127], 127u);
+  if (GetParam() == Ring::compute)
+    return;
+  std::fill_n(out, 128, 0);
+  ib = dispatch_ib(machine, out);
+  ib.packet(0x11, {1, low(dimensions), high(dimensions)}).packet(0x16, {4, initiator});
   ASSERT_FALSE(submit(ib));
   EXPECT_EQ(out[127], 127u);
 }

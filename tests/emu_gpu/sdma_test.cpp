@@ -34,6 +34,17 @@ TEST_F(sdma, linear_copy_moves_bytes) {
   EXPECT_EQ(m[1100], 0);
 }
 
+// The count has 30 bits from gfx10.3 on.
+TEST_F(sdma, one_packet_copies_more_than_4_mib) {
+  constexpr std::uint32_t size = (4 << 20) + 12;
+  auto* from = machine.allocate<std::uint8_t>(size);
+  auto* to = machine.allocate<std::uint8_t>(size);
+  for (std::uint32_t i = 0; i < size; ++i)
+    from[i] = static_cast<std::uint8_t>(i * 5 + i / 256);
+  ASSERT_FALSE(submit({1, size - 1, 0, low(from), high(from), low(to), high(to)}));
+  EXPECT_EQ(std::memcmp(from, to, size), 0);
+}
+
 TEST_F(sdma, copies_across_mappings_that_are_not_contiguous_in_host_memory) {
   auto* a = machine.allocate<std::uint8_t>(4096);
   machine.allocate<std::uint8_t>(4096);
@@ -140,6 +151,8 @@ TEST_F(sdma, unknown_or_refused_packets_are_faults) {
                        {1 | 1 << 8, 0, 0, 0, 0, 0, 0},
                        {0xff},
                        {1, 0, 0}, // truncated
+                       {1, 1u << 30, 0, 0, 0, 0, 0},
+                       {11 | 2u << 30, 0, 0, 0, 1u << 22},
                        {10 | 0x7fu << 25, 0, 0, 0, 0, 0, 0, 0}};
   for (const Words& words : bad) {
     const auto fault = submit(words);
