@@ -210,6 +210,20 @@ TEST(Kernel, resolves_indirect_calls_to_any_function_that_fits) {
 })"));
 }
 
+TEST(Kernel, knows_every_barrier_and_fence) {
+  for (const char* text :
+       {"bar.sync 0;", "bar.sync 1, 64;", "bar.arrive 2, 64;", "barrier.sync 0;", "barrier.sync.aligned 0;",
+        "bar.warp.sync 0xffffffff;", "bar.red.popc.u32 %r, 0, %p;", "bar.red.popc.u32 %r, 0, 64, !%p;",
+        "barrier.red.and.pred %p, 0, %p;", "barrier.red.aligned.or.pred %p, 0, %p;", "membar.cta;",
+        "membar.gl;", "membar.sys;", "fence.sc.sys;", "fence.acq_rel.cta;", "fence.acq_rel.gpu;"}) {
+    Log log;
+    const auto module =
+        load_module(header + ".visible .entry f() { .reg .b32 %r; .reg .pred %p; " + text + " ret; }", &log);
+    ASSERT_TRUE(module.ok()) << text << log.errors;
+    EXPECT_TRUE(compile(**module, 0, {}, &log).ok()) << text << log.errors;
+  }
+}
+
 TEST(Kernel, refuses_a_call_of_a_function_that_no_one_defines) {
   Log log;
   const auto module = load_module(header + R"(

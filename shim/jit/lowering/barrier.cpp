@@ -1,8 +1,11 @@
 // Barriers and fences (PTX ISA, "bar", "barrier", "membar", "fence").
 //
 // The hardware has one barrier for a workgroup. It serves every barrier number as long as all threads of the
-// block take part; barriers for some of the warps (those with a thread count) are refused.
+// block take part. Barriers for some of the warps (those with a thread count) are made of words in shared
+// memory: arrivals, generation, sum of the predicates, result.
 #include "families.hpp"
+
+#include <algorithm>
 
 namespace shim::jit {
 
@@ -18,11 +21,6 @@ void block_barrier(Emitter& e) {
   workgroup_fence(e, llvm::AtomicOrdering::Release);
   e.call(Intrinsic::amdgcn_s_barrier, {}, {});
   workgroup_fence(e, llvm::AtomicOrdering::Acquire);
-}
-
-void require_whole_block(Emitter& e, std::size_t expected) {
-  if (e.operands() > expected)
-    e.fail("a barrier for a part of the block");
 }
 
 // Runs `body` in one lane of each wave.
@@ -41,7 +39,7 @@ void in_one_lane(Emitter& e, Body body) {
 
 // How many threads of the block have the predicate: each wave adds its count to a word of shared memory.
 Value* block_count(Emitter& e, Value* predicate) {
-  Value* word = e.pointer_from_integer(e.b.getInt32(e.module().barrier_word()), Space::shared);
+  Value* word = e.pointer_from_integer(e.b.getInt32(e.module().barrier_memory()), Space::shared);
   Value* lanes = e.call(Intrinsic::amdgcn_ballot, {e.b.getInt32Ty()}, {predicate});
   Value* count = e.call(Intrinsic::ctpop, {e.b.getInt32Ty()}, {lanes});
   block_barrier(e);
@@ -55,45 +53,121 @@ Value* block_count(Emitter& e, Value* predicate) {
   return e.b.CreateAlignedLoad(e.b.getInt32Ty(), word, llvm::Align(4), true);
 }
 
+// Words of a numbered barrier, from its start.
+enum BarrierWord : std::uint32_t { arrivals, generation, sum, result, words };
+constexpr std::uint32_t warp_threads = 32;
+
+struct NumberedBarrier {
+  Emitter& e;
+  Value* start; // bytes from the start of LDS
+
+  NumberedBarrier(Emitter& emitter, Value* number) : e(emitter) {
+    Value* index = e.b.CreateAnd(number, numbered_barriers - 1);
+    start = e.b.CreateAdd(e.b.CreateMul(index, e.b.getInt32(words * 4)),
+                          e.b.getInt32(e.module().barrier_memory()));
+  }
+  Value* word(BarrierWord which) {
+    return e.pointer_from_integer(e.b.CreateAdd(start, e.b.getInt32(which * 4)), Space::shared);
+  }
+  llvm::LoadInst* load(BarrierWord which, llvm::AtomicOrdering ordering = llvm::AtomicOrdering::Monotonic) {
+    auto* value = e.b.CreateAlignedLoad(e.b.getInt32Ty(), word(which), llvm::Align(4), true);
+    value->setAtomic(ordering, scope(e, "workgroup"));
+    return value;
+  }
+  void store(BarrierWord which, Value* value) {
+    auto* done = e.b.CreateAlignedStore(value, word(which), llvm::Align(4), true);
+    done->setAtomic(llvm::AtomicOrdering::Monotonic, scope(e, "workgroup"));
+  }
+  Value* add(BarrierWord which, Value* value, llvm::AtomicOrdering ordering) {
+    return e.b.CreateAtomicRMW(llvm::AtomicRMWInst::Add, word(which), value, llvm::Align(4), ordering,
+                               scope(e, "workgroup"));
+  }
+
+  // The last warp resets the words for the next use and lets the others go.
+  void release() {
+    store(result, load(sum));
+    store(sum, e.b.getInt32(0));
+    store(arrivals, e.b.getInt32(0));
+    add(generation, e.b.getInt32(1), llvm::AtomicOrdering::Release);
+  }
+
+  // A warp arrives, and waits where it is to: of `threads`, a multiple of the warp's.
+  void arrive(Value* threads, Value* predicates, bool waits) {
+    workgroup_fence(e, llvm::AtomicOrdering::Release);
+    in_one_lane(e, [&] {
+      if (predicates)
+        add(sum, predicates, llvm::AtomicOrdering::Monotonic);
+      Value* before = load(generation);
+      Value* others = add(arrivals, e.b.getInt32(warp_threads), llvm::AtomicOrdering::AcquireRelease);
+      Value* last = e.b.CreateICmpUGE(e.b.CreateAdd(others, e.b.getInt32(warp_threads)), threads);
+      llvm::BasicBlock* complete = e.new_block("complete");
+      llvm::BasicBlock* wait = e.new_block("wait");
+      llvm::BasicBlock* done = e.new_block("released");
+      e.b.CreateCondBr(last, complete, waits ? wait : done);
+      e.b.SetInsertPoint(complete);
+      release();
+      e.b.CreateBr(done);
+      e.b.SetInsertPoint(wait);
+      e.call(Intrinsic::amdgcn_s_sleep, {}, {e.b.getInt32(1)});
+      Value* same = e.b.CreateICmpEQ(load(generation, llvm::AtomicOrdering::Acquire), before);
+      e.b.CreateCondBr(same, wait, done);
+      e.b.SetInsertPoint(done);
+    });
+    workgroup_fence(e, llvm::AtomicOrdering::Acquire);
+  }
+};
+
+// How many of the threads that take part have the predicate: those of the block, or as many as operand 2
+// says.
+Value* count_predicates(Emitter& e, Value* number, Value* predicate) {
+  if (e.operands() < 4)
+    return block_count(e, predicate);
+  Value* lanes = e.call(Intrinsic::amdgcn_ballot, {e.b.getInt32Ty()}, {predicate});
+  NumberedBarrier barrier(e, number);
+  barrier.arrive(e.read(2, Type::u32), e.call(Intrinsic::ctpop, {e.b.getInt32Ty()}, {lanes}), true);
+  return barrier.load(result);
+}
+
 void reduce(Emitter& e) {
   const std::string_view operation = e.modifiers().take_one({"popc", "and", "or"});
   const Type type = e.expect_type();
   if (operation.empty() || type != (operation == "popc" ? Type::u32 : Type::pred))
     e.fail_unknown();
   e.expect_operands(3, 4);
-  require_whole_block(e, 3);
-  e.read(1, Type::u32);
-  Value* predicate = e.read_predicate(e.operand(2));
+  Value* number = e.read(1, Type::u32);
+  Value* predicate = e.read_predicate(e.operand(e.operands() - 1));
   if (operation == "popc")
-    return e.write(0, block_count(e, predicate), Type::u32);
+    return e.write(0, count_predicates(e, number, predicate), Type::u32);
   if (operation == "or")
-    return e.write(0, e.b.CreateIsNotNull(block_count(e, predicate)), Type::pred);
-  e.write(0, e.b.CreateIsNull(block_count(e, e.b.CreateNot(predicate))), Type::pred);
+    return e.write(0, e.b.CreateIsNotNull(count_predicates(e, number, predicate)), Type::pred);
+  e.write(0, e.b.CreateIsNull(count_predicates(e, number, e.b.CreateNot(predicate))), Type::pred);
+}
+
+void warp_barrier(Emitter& e) {
+  if (!e.modifiers().take("sync"))
+    e.fail_unknown();
+  e.expect_operands(1);
+  e.read(0, Type::b32);
+  e.b.CreateFence(llvm::AtomicOrdering::AcquireRelease, scope(e, "wavefront"));
+  e.call(Intrinsic::amdgcn_wave_barrier, {}, {});
 }
 
 void bar(Emitter& e) {
   e.modifiers().take("cta");
-  const std::string_view kind = e.modifiers().take_one({"sync", "red", "arrive", "warp"});
+  const std::string_view kind = e.modifiers().take_one({"warp", "red", "arrive", "sync"});
   e.modifiers().take("aligned");
   if (kind == "red")
     return reduce(e);
-  if (kind == "warp") {
-    if (!e.modifiers().take("sync"))
-      e.fail_unknown();
-    e.expect_operands(1);
-    e.read(0, Type::b32);
-    e.b.CreateFence(llvm::AtomicOrdering::AcquireRelease, scope(e, "wavefront"));
-    e.call(Intrinsic::amdgcn_wave_barrier, {}, {});
-    return;
-  }
-  if (kind == "arrive")
-    e.fail("a barrier for a part of the block");
+  if (kind == "warp")
+    return warp_barrier(e);
   if (kind.empty())
     e.fail_unknown();
-  e.expect_operands(1, 2);
-  require_whole_block(e, 1);
-  e.read(0, Type::u32);
-  block_barrier(e);
+  const bool arrive = kind == "arrive";
+  e.expect_operands(arrive ? 2 : 1, 2);
+  Value* number = e.read(0, Type::u32);
+  if (e.operands() == 1)
+    return block_barrier(e);
+  NumberedBarrier(e, number).arrive(e.read(1, Type::u32), nullptr, !arrive);
 }
 
 void membar(Emitter& e) {
@@ -118,6 +192,38 @@ void fence(Emitter& e) {
 }
 
 } // namespace
+
+std::uint32_t barrier_bytes(const ptx::Instruction& instruction) {
+  if (instruction.opcode != "bar" && instruction.opcode != "barrier")
+    return 0;
+  const auto has = [&](std::string_view word) {
+    return std::find(instruction.modifiers.begin(), instruction.modifiers.end(), word) !=
+           instruction.modifiers.end();
+  };
+  if (has("warp"))
+    return 0;
+  const bool reduces = has("red");
+  if (instruction.operands.size() > (reduces ? 3u : 1u))
+    return numbered_barriers * words * 4;
+  return reduces ? 4 : 0;
+}
+
+void initialise_barriers(Emitter& e) {
+  const std::uint32_t count = e.module().barrier_memory_bytes() / 4;
+  llvm::BasicBlock* clear = e.new_block("clear");
+  llvm::BasicBlock* cleared = e.new_block("cleared");
+  Value* thread = e.flat_thread();
+  e.b.CreateCondBr(e.b.CreateICmpEQ(thread, e.b.getInt32(0)), clear, cleared);
+  e.b.SetInsertPoint(clear);
+  for (std::uint32_t i = 0; i < count; i++)
+    e.b.CreateAlignedStore(
+        e.b.getInt32(0),
+        e.pointer_from_integer(e.b.getInt32(e.module().barrier_memory() + i * 4), Space::shared),
+        llvm::Align(4));
+  e.b.CreateBr(cleared);
+  e.b.SetInsertPoint(cleared);
+  block_barrier(e);
+}
 
 void add_barrier(LoweringTable& table) {
   table.insert({{"bar", bar}, {"barrier", bar}, {"membar", membar}, {"fence", fence}});

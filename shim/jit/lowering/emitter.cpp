@@ -1,4 +1,4 @@
-#include "emitter.hpp"
+#include "families.hpp"
 
 #include <bit>
 
@@ -38,6 +38,8 @@ void Emitter::bind_signature() {
     const auto offsets = parameter_offsets(function_);
     for (std::size_t i = 0; i < offsets.size(); i++)
       locals_[i] = b.CreateConstInBoundsGEP1_32(b.getInt8Ty(), kernarg_, offsets[i]);
+    if (module_.barrier_memory_bytes() > 4)
+      initialise_barriers(*this);
     return;
   }
   implicit_ = result_->getArg(0);

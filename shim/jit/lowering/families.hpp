@@ -47,6 +47,12 @@ inline Value* extend(Emitter& e, Value* x, unsigned bits, bool is_signed) {
   return is_signed ? e.b.CreateSExt(x, e.b.getIntNTy(bits)) : e.b.CreateZExt(x, e.b.getIntNTy(bits));
 }
 
+// Barriers' memory in LDS: the bytes that an instruction needs of it, and code that clears all of it at an
+// entry's start.
+constexpr std::uint32_t numbered_barriers = 16;
+std::uint32_t barrier_bytes(const ptx::Instruction& instruction);
+void initialise_barriers(Emitter& e);
+
 // Memory instructions' words.
 Space take_space(Emitter& e);
 llvm::SyncScope::ID take_scope(Emitter& e, llvm::SyncScope::ID otherwise);

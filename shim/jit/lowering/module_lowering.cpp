@@ -10,7 +10,7 @@
 #include <llvm/IR/Function.h>
 #include <llvm/IR/IRBuilder.h>
 
-#include "emitter.hpp"
+#include "families.hpp"
 
 namespace shim::jit {
 namespace {
@@ -124,18 +124,15 @@ void ModuleLowering::collect(std::uint32_t root) {
   walk(walk, root);
 }
 
-// Static variables in the order of their declaration, then the barriers' word, then dynamic memory.
+// Static variables in the order of their declaration, then the barriers' memory, then dynamic memory.
 void ModuleLowering::lay_out_shared() {
   std::vector<std::uint32_t> variables;
   for (const auto& [variable, offset] : shared_offsets_)
     variables.push_back(variable);
   std::sort(variables.begin(), variables.end());
-  bool reduces = false;
   for (std::uint32_t index : reached_)
     for (const ptx::Instruction& instruction : tree_.functions[index].body)
-      reduces = reduces || ((instruction.opcode == "bar" || instruction.opcode == "barrier") &&
-                            std::find(instruction.modifiers.begin(), instruction.modifiers.end(), "red") !=
-                                instruction.modifiers.end());
+      barrier_memory_bytes_ = std::max(barrier_memory_bytes_, barrier_bytes(instruction));
   std::uint64_t end = 0;
   for (std::uint32_t index : variables) {
     const ptx::Variable& variable = tree_.variables[index];
@@ -148,9 +145,9 @@ void ModuleLowering::lay_out_shared() {
       throw ptx::Error{variable.line,
                        fmt::format("shared variables need more than {} bytes", largest_shared)};
   }
-  if (reduces) {
-    barrier_word_ = static_cast<std::uint32_t>(align_up(end, 4));
-    end = barrier_word_ + 4;
+  if (barrier_memory_bytes_) {
+    barrier_memory_ = static_cast<std::uint32_t>(align_up(end, 4));
+    end = barrier_memory_ + barrier_memory_bytes_;
   }
   static_shared_bytes_ = static_cast<std::uint32_t>(align_up(end, shared_granularity));
   for (std::uint32_t index : variables)

@@ -54,8 +54,9 @@ public:
   // Bytes from the start of LDS.
   std::uint32_t shared_offset(std::uint32_t variable) const;
   std::uint32_t static_shared_bytes() const { return static_shared_bytes_; }
-  // A word of LDS for barriers that reduce.
-  std::uint32_t barrier_word() const { return barrier_word_; }
+  // LDS for barriers that reduce or that some of the warps share.
+  std::uint32_t barrier_memory() const { return barrier_memory_; }
+  std::uint32_t barrier_memory_bytes() const { return barrier_memory_bytes_; }
   // The variable's place in ModuleInfo::variables.
   std::uint32_t device_index(std::uint32_t variable) const { return device_indices_[variable]; }
   bool recursive() const { return recursive_; }
@@ -78,7 +79,8 @@ private:
   bool recursive_ = false;
   bool checking_ = false;
   std::uint32_t static_shared_bytes_ = 0;
-  std::uint32_t barrier_word_ = 0;
+  std::uint32_t barrier_memory_ = 0;
+  std::uint32_t barrier_memory_bytes_ = 0;
 };
 
 // Where the implicit arguments start in the kernarg segment of an entry, and how large the segment is.
