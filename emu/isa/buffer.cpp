@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "buffer_format.hpp"
+#include "decoder.hpp"
 #include "memory.hpp"
 #include "tables.hpp"
 
@@ -78,9 +79,34 @@ public:
     return at;
   }
 
+  // Unswizzled rows addressed by a byte offset alone, or the interleaved dwords of scratch.
+  bool direct(Wave& wave, unsigned size, memory::Access access, Direct& to) const {
+    if (index_)
+      return false;
+    u32 offset = 0;
+    if (srd_.swizzle) {
+      if (!srd_.add_tid || srd_.index_stride != wave.lanes || (offset_ && !uniform(wave, offset_, offset)))
+        return false;
+      const u64 place = (u64{offset} + immediate_) * srd_.index_stride;
+      return (offset + immediate_) % 4 == 0 && size % 4 == 0 && u64{offset} + immediate_ < 1u << 31 &&
+             all_in_range(wave.lanes - 1, u64{offset} + immediate_, place + (wave.lanes - 1) * 4, size) &&
+             direct_interleaved(wave, srd_.base + soffset_ + place, size, access, to);
+    }
+    if (srd_.add_tid || !offset_)
+      return false;
+    const Extent extent = valu_tables().extent(offset_, wave.exec(), wave.lanes);
+    const u64 last = u64{extent.greatest} + immediate_;
+    return all_in_range(0, last, last, size) &&
+           direct_memory(wave, srd_.base + soffset_ + immediate_, offset_, size, access, to);
+  }
+
   const Srd& srd() const { return srd_; }
 
 private:
+  bool all_in_range(u64 index, u64 offset, u64 place, unsigned size) const {
+    return in_range(index, offset, place, size) >= size;
+  }
+
   // Bytes from the start of the access that are within bounds.
   u32 in_range(u64 index, u64 offset, u64 place, unsigned size) const {
     const auto below = [](u64 limit, u64 at) {
@@ -107,20 +133,6 @@ private:
   u32 soffset_;
   u32 immediate_;
 };
-
-// Loads into LDS and loads with a residency status are not executed.
-bool refuse(Wave& wave, const Instruction& in) {
-  if (!in.lds && !in.tfe)
-    return false;
-  wave.raise_illegal(in.lds ? "buffer load into LDS" : "buffer load with TFE");
-  return true;
-}
-
-template <Handler handler>
-void buffer(Wave& wave, const Instruction& in) {
-  if (!refuse(wave, in))
-    handler(wave, in);
-}
 
 void nothing(Wave&, const Instruction&) {}
 
@@ -156,8 +168,6 @@ enum class Width { full, d16, d16_hi };
 // Out of range, all of the texel is: zero, then W and the selectors are as for any texel.
 template <unsigned components, Width width>
 void load_format(Wave& wave, const Instruction& in) {
-  if (refuse(wave, in))
-    return;
   const BufferSpace space(wave, in);
   const BufferFormat* format = format_of(wave, in, space.srd());
   if (!format)
@@ -186,10 +196,31 @@ void load_format(Wave& wave, const Instruction& in) {
   });
 }
 
+// load_format_x into LDS.
+void format_to_lds(Wave& wave, const Instruction& in) {
+  const BufferSpace space(wave, in);
+  const BufferFormat* format = format_of(wave, in, space.srd());
+  if (!format)
+    return;
+  Group& group = *wave.group;
+  const u32 first = (wave.m0() & 0xffff) + static_cast<u32>(in.offset);
+  for_each_active(wave, [&](unsigned lane) {
+    u32 raw[4];
+    const Location at = space.locate(lane, format->bytes());
+    if (!read_texel(wave, at, format->bytes(), raw))
+      return false;
+    const bool inside = at.kind != Location::Kind::none && at.limit >= format->bytes();
+    const u32 value =
+        inside ? select(unpack_texel(*format, raw), space.srd().dst_sel[0], format->is_integer()) : 0;
+    const u32 to = first + lane * 4;
+    if (to + 4 <= group.lds_size)
+      std::memcpy(&group.lds[to], &value, sizeof value);
+    return true;
+  });
+}
+
 template <unsigned components, Width width>
 void store_format(Wave& wave, const Instruction& in) {
-  if (refuse(wave, in))
-    return;
   const BufferSpace space(wave, in);
   const BufferFormat* format = format_of(wave, in, space.srd());
   if (!format)
@@ -221,12 +252,10 @@ constexpr Type t = Type::b96;
 constexpr Type q = Type::b128;
 constexpr Type no = Type::none;
 
-template <Handler handler>
-constexpr Handler checked = buffer<handler>;
 template <class T, auto F>
-constexpr Handler update = buffer<atomic<BufferSpace, T, F>>;
+constexpr Handler update = atomic<BufferSpace, T, F>;
 template <class T>
-constexpr Handler cmpswap = buffer<atomic_cmpswap<BufferSpace, T>>;
+constexpr Handler cmpswap = atomic_cmpswap<BufferSpace, T>;
 
 // clang-format off
 constexpr OpcodeRow mubuf_table[] = {
@@ -238,28 +267,28 @@ constexpr OpcodeRow mubuf_table[] = {
     {0x05, "buffer_store_format_xy", store_format<2, Width::full>, no, no, d, no, row_store},
     {0x06, "buffer_store_format_xyz", store_format<3, Width::full>, no, no, t, no, row_store},
     {0x07, "buffer_store_format_xyzw", store_format<4, Width::full>, no, no, q, no, row_store},
-    {0x08, "buffer_load_ubyte", checked<load_extended<BufferSpace, u8>>, w},
-    {0x09, "buffer_load_sbyte", checked<load_extended<BufferSpace, i8>>, w},
-    {0x0a, "buffer_load_ushort", checked<load_extended<BufferSpace, u16>>, w},
-    {0x0b, "buffer_load_sshort", checked<load_extended<BufferSpace, i16>>, w},
-    {0x0c, "buffer_load_dword", checked<load<BufferSpace, 1>>, w},
-    {0x0d, "buffer_load_dwordx2", checked<load<BufferSpace, 2>>, d},
-    {0x0e, "buffer_load_dwordx4", checked<load<BufferSpace, 4>>, q},
-    {0x0f, "buffer_load_dwordx3", checked<load<BufferSpace, 3>>, t},
-    {0x18, "buffer_store_byte", checked<store_part<BufferSpace, u8>>, no, no, w, no, row_store},
-    {0x19, "buffer_store_byte_d16_hi", checked<store_part<BufferSpace, u8, 16>>, no, no, w, no, row_store},
-    {0x1a, "buffer_store_short", checked<store_part<BufferSpace, u16>>, no, no, w, no, row_store},
-    {0x1b, "buffer_store_short_d16_hi", checked<store_part<BufferSpace, u16, 16>>, no, no, w, no, row_store},
-    {0x1c, "buffer_store_dword", checked<store<BufferSpace, 1>>, no, no, w, no, row_store},
-    {0x1d, "buffer_store_dwordx2", checked<store<BufferSpace, 2>>, no, no, d, no, row_store},
-    {0x1e, "buffer_store_dwordx4", checked<store<BufferSpace, 4>>, no, no, q, no, row_store},
-    {0x1f, "buffer_store_dwordx3", checked<store<BufferSpace, 3>>, no, no, t, no, row_store},
-    {0x20, "buffer_load_ubyte_d16", checked<load_d16<BufferSpace, u8, false>>, w},
-    {0x21, "buffer_load_ubyte_d16_hi", checked<load_d16<BufferSpace, u8, true>>, w},
-    {0x22, "buffer_load_sbyte_d16", checked<load_d16<BufferSpace, i8, false>>, w},
-    {0x23, "buffer_load_sbyte_d16_hi", checked<load_d16<BufferSpace, i8, true>>, w},
-    {0x24, "buffer_load_short_d16", checked<load_d16<BufferSpace, u16, false>>, w},
-    {0x25, "buffer_load_short_d16_hi", checked<load_d16<BufferSpace, u16, true>>, w},
+    {0x08, "buffer_load_ubyte", load_extended<BufferSpace, u8>, w},
+    {0x09, "buffer_load_sbyte", load_extended<BufferSpace, i8>, w},
+    {0x0a, "buffer_load_ushort", load_extended<BufferSpace, u16>, w},
+    {0x0b, "buffer_load_sshort", load_extended<BufferSpace, i16>, w},
+    {0x0c, "buffer_load_dword", load<BufferSpace, 1>, w},
+    {0x0d, "buffer_load_dwordx2", load<BufferSpace, 2>, d},
+    {0x0e, "buffer_load_dwordx4", load<BufferSpace, 4>, q},
+    {0x0f, "buffer_load_dwordx3", load<BufferSpace, 3>, t},
+    {0x18, "buffer_store_byte", store_part<BufferSpace, u8>, no, no, w, no, row_store},
+    {0x19, "buffer_store_byte_d16_hi", store_part<BufferSpace, u8, 16>, no, no, w, no, row_store},
+    {0x1a, "buffer_store_short", store_part<BufferSpace, u16>, no, no, w, no, row_store},
+    {0x1b, "buffer_store_short_d16_hi", store_part<BufferSpace, u16, 16>, no, no, w, no, row_store},
+    {0x1c, "buffer_store_dword", store<BufferSpace, 1>, no, no, w, no, row_store},
+    {0x1d, "buffer_store_dwordx2", store<BufferSpace, 2>, no, no, d, no, row_store},
+    {0x1e, "buffer_store_dwordx4", store<BufferSpace, 4>, no, no, q, no, row_store},
+    {0x1f, "buffer_store_dwordx3", store<BufferSpace, 3>, no, no, t, no, row_store},
+    {0x20, "buffer_load_ubyte_d16", load_d16<BufferSpace, u8, false>, w},
+    {0x21, "buffer_load_ubyte_d16_hi", load_d16<BufferSpace, u8, true>, w},
+    {0x22, "buffer_load_sbyte_d16", load_d16<BufferSpace, i8, false>, w},
+    {0x23, "buffer_load_sbyte_d16_hi", load_d16<BufferSpace, i8, true>, w},
+    {0x24, "buffer_load_short_d16", load_d16<BufferSpace, u16, false>, w},
+    {0x25, "buffer_load_short_d16_hi", load_d16<BufferSpace, u16, true>, w},
     {0x26, "buffer_load_format_d16_hi_x", load_format<1, Width::d16_hi>, w},
     {0x27, "buffer_store_format_d16_hi_x", store_format<1, Width::d16_hi>, no, no, w, no, row_store},
     {0x30, "buffer_atomic_swap", update<u32, op::swap>, w, no, w, no, row_atomic},
@@ -328,6 +357,37 @@ constexpr OpcodeRow mtbuf_table[] = {
 // clang-format on
 
 } // namespace
+
+Handler mubuf_lds_handler(unsigned opcode) {
+  switch (opcode) {
+  case 0x00:
+    return format_to_lds;
+  case 0x08:
+    return load_to_lds<BufferSpace, u8>;
+  case 0x09:
+    return load_to_lds<BufferSpace, i8>;
+  case 0x0a:
+    return load_to_lds<BufferSpace, u16>;
+  case 0x0b:
+    return load_to_lds<BufferSpace, i16>;
+  case 0x0c:
+    return load_to_lds<BufferSpace, u32>;
+  default:
+    return nullptr;
+  }
+}
+
+// Memory that is there is resident: the status is zero.
+void buffer_status_handler(Wave& wave, const Instruction& in) {
+  in.row->handler(wave, in);
+  if (wave.event != WaveEvent::none)
+    return;
+  u32* status = wave.vgpr[in.dst.index + registers_of(in.row->dst)];
+  for_each_active(wave, [&](unsigned lane) {
+    status[lane] = 0;
+    return true;
+  });
+}
 
 std::span<const OpcodeRow> mubuf_rows() {
   return mubuf_table;

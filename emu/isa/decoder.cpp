@@ -4,6 +4,7 @@
 
 #include "formats.hpp"
 #include "tables.hpp"
+#include "wave.hpp"
 
 namespace emu::isa {
 
@@ -33,6 +34,19 @@ constexpr bool bit(std::uint32_t word, unsigned position) {
 
 bool is_wide(Type type) {
   return type == Type::b64 || type == Type::i64 || type == Type::f64;
+}
+
+bool is_vector_alu(Format format) {
+  switch (format) {
+  case Format::vop1:
+  case Format::vop2:
+  case Format::vopc:
+  case Format::vop3:
+  case Format::vop3p:
+    return true;
+  default:
+    return false;
+  }
 }
 
 std::uint32_t float_constant(unsigned which, Type type) {
@@ -69,6 +83,8 @@ public:
       return false;
     }
     out_.size = static_cast<std::uint8_t>(size_ + (literal_used_ ? 1 : 0));
+    out_.plain = out_.variant == Variant::plain &&
+                 !(out_.neg | out_.abs | out_.op_sel | out_.op_sel_hi | out_.omod | (out_.clamp ? 1 : 0));
     if (refused_ || !row_->handler)
       out_.handler = nullptr;
     return out_.size <= words_.size();
@@ -198,6 +214,8 @@ private:
   bool source(unsigned slot, unsigned encoding, Type type) {
     if (type == Type::none)
       return true;
+    if (slot == 0 && is_vector_alu(out_.format))
+      direct_ = &out_.src[0];
     return any_source(out_.src[slot], encoding, type);
   }
 
@@ -233,7 +251,8 @@ private:
       to = {OperandKind::special, type, static_cast<std::uint16_t>(encoding), 0, 0};
       if (encoding == special_lds_direct && is_wide(type))
         return false;
-      refused_ |= encoding == special_pops_exiting_wave_id || encoding == special_lds_direct;
+      refused_ |=
+          encoding == special_pops_exiting_wave_id || (encoding == special_lds_direct && &to != direct_);
       return true;
     }
     return false;
@@ -306,7 +325,7 @@ private:
       out_.dst = scalar(vdst, row_->dst);
     else if (!vector(out_.dst, vdst, row_->dst))
       return false;
-    return first_source(bits(w, 8, 0), false);
+    return row_->src0 == Type::none || first_source(bits(w, 8, 0), false);
   }
 
   bool vop2(std::uint32_t w) {
@@ -470,7 +489,6 @@ private:
     size_ = 2;
     out_.dlc = bit(w0, 12);
     out_.lds = bit(w0, 13);
-    refused_ |= out_.lds;
     out_.glc = bit(w0, 16);
     out_.slc = bit(w0, 17);
     // Twelve signed bits; FLAT proper has eleven unsigned ones.
@@ -493,6 +511,12 @@ private:
     }
     if (has_address && !vector(out_.src[0], bits(w1, 7, 0), address))
       return false;
+    if (out_.lds) {
+      out_.handler = flat_lds_handler(format, row_->opcode);
+      refused_ |= !out_.handler;
+      if (out_.handler)
+        return true;
+    }
     const bool returns = !(row_->flags & row_atomic) || out_.glc;
     return vector(out_.src[1], bits(w1, 15, 8), row_->src1) &&
            (!returns || vector(out_.dst, bits(w1, 31, 24), row_->dst));
@@ -518,10 +542,23 @@ private:
     const bool both = out_.offen && out_.idxen;
     if ((out_.offen || out_.idxen) && !vector(out_.src[0], bits(w1, 7, 0), both ? Type::b64 : Type::b32))
       return false;
+    if (!any_source(out_.soffset, bits(w1, 31, 24), Type::b32) || literal_used_)
+      return false;
+    if (out_.lds) {
+      out_.handler = mubuf_lds_handler(row_->opcode);
+      refused_ |= !out_.handler || out_.tfe;
+      if (out_.handler)
+        return true;
+    }
     const unsigned vdata = bits(w1, 15, 8);
-    const bool returns = !(row_->flags & row_atomic) || out_.glc;
-    return any_source(out_.soffset, bits(w1, 31, 24), Type::b32) && !literal_used_ &&
-           vector(out_.src[1], vdata, row_->src1) && (!returns || vector(out_.dst, vdata, row_->dst));
+    const bool returns = row_->dst != Type::none && (!(row_->flags & row_atomic) || out_.glc);
+    if (!vector(out_.src[1], vdata, row_->src1) || (returns && !vector(out_.dst, vdata, row_->dst)))
+      return false;
+    if (returns && out_.tfe) {
+      out_.handler = buffer_status_handler;
+      return vdata + registers_of(row_->dst) < vgpr_limit;
+    }
+    return true;
   }
 
   std::span<const std::uint32_t> words_;
@@ -529,7 +566,8 @@ private:
   const OpcodeRow* row_ = nullptr;
   unsigned size_ = 1;
   bool literal_used_ = false;
-  bool refused_ = false; // an operand that compute waves do not have: decodes, does not execute
+  bool refused_ = false;            // an operand that compute waves do not have: decodes, does not execute
+  const Operand* direct_ = nullptr; // where LDS_DIRECT may stand
 };
 
 } // namespace

@@ -42,6 +42,9 @@ public:
   Location locate(unsigned lane, unsigned size) const {
     return lds_location(wave_, u64{address_[lane]} + offset_, size);
   }
+  bool direct(Wave& wave, unsigned size, memory::Access, Direct& to) const {
+    return direct_lds(wave, offset_, address_, size, to);
+  }
 
 private:
   const Wave& wave_;

@@ -20,6 +20,12 @@ public:
     const std::uint64_t high = high_ ? static_cast<std::uint64_t>(high_[lane]) << 32 : 0;
     return {.address = (low_[lane] | high) + offset_};
   }
+  bool direct(Wave& wave, unsigned size, memory::Access access, Direct& to) const {
+    std::uint32_t high = 0;
+    if (high_ && !uniform(wave, high_, high))
+      return false;
+    return direct_memory(wave, (static_cast<std::uint64_t>(high) << 32) + offset_, low_, size, access, to);
+  }
 
 private:
   const std::uint32_t* low_;
@@ -51,6 +57,12 @@ public:
   Location locate(unsigned lane, unsigned) const {
     return scratch_location(wave_, lane, offset_ + (address_ ? address_[lane] : 0));
   }
+  bool direct(Wave& wave, unsigned size, memory::Access access, Direct& to) const {
+    std::uint32_t address = 0;
+    if (address_ && !uniform(wave, address_, address))
+      return false;
+    return direct_scratch(wave, offset_ + address, size, access, to);
+  }
 
 private:
   const Wave& wave_;
@@ -77,8 +89,27 @@ public:
       return scratch_location(wave_, lane, static_cast<std::uint32_t>(address));
     return {.address = address};
   }
+  bool direct(Wave& wave, unsigned size, memory::Access access, Direct& to) const {
+    std::uint32_t high = 0, low = 0;
+    if (!uniform(wave, high_, high))
+      return false;
+    const Group& group = *wave.group;
+    if (high == group.shared_aperture >> 32)
+      return direct_lds(wave, offset_, low_, size, to);
+    if (high == group.private_aperture >> 32)
+      return uniform(wave, low_, low) && low + std::uint64_t{offset_} < 1ull << 32 &&
+             direct_scratch(wave, low + offset_, size, access, to);
+    const std::uint64_t address = (static_cast<std::uint64_t>(high) << 32) + offset_;
+    return !reaches_aperture(high) && direct_memory(wave, address, low_, size, access, to);
+  }
 
 private:
+  // Could an offset carry an address into an aperture?
+  bool reaches_aperture(std::uint32_t high) const {
+    const Group& group = *wave_.group;
+    return high + 1 == group.shared_aperture >> 32 || high + 1 == group.private_aperture >> 32;
+  }
+
   const Wave& wave_;
   const std::uint32_t* low_;
   const std::uint32_t* high_;
@@ -182,6 +213,34 @@ constexpr OpcodeRow scratch_table[] = {
 // clang-format on
 
 } // namespace
+
+namespace {
+
+template <class Space>
+Handler lds_handler(unsigned opcode) {
+  switch (opcode) {
+  case 0x08:
+    return load_to_lds<Space, u8>;
+  case 0x09:
+    return load_to_lds<Space, i8>;
+  case 0x0a:
+    return load_to_lds<Space, u16>;
+  case 0x0b:
+    return load_to_lds<Space, i16>;
+  case 0x0c:
+    return load_to_lds<Space, u32>;
+  default:
+    return nullptr;
+  }
+}
+
+} // namespace
+
+Handler flat_lds_handler(Format format, unsigned opcode) {
+  if (format == Format::global)
+    return lds_handler<GlobalSpace>(opcode);
+  return format == Format::scratch ? lds_handler<ScratchSpace>(opcode) : nullptr;
+}
 
 std::span<const OpcodeRow> flat_rows() {
   return flat_table;

@@ -1,3 +1,4 @@
+#include <cstring>
 #include <ctime>
 
 #include "control.hpp"
@@ -14,6 +15,10 @@ constexpr unsigned hwreg_gpr_alloc = 5;
 constexpr unsigned hwreg_lds_alloc = 6;
 constexpr unsigned hwreg_ib_sts = 7;
 constexpr unsigned hwreg_sh_mem_bases = 15;
+constexpr unsigned hwreg_tba_lo = 16;
+constexpr unsigned hwreg_tba_hi = 17;
+constexpr unsigned hwreg_tma_lo = 18;
+constexpr unsigned hwreg_tma_hi = 19;
 constexpr unsigned hwreg_flat_scr_lo = 20;
 constexpr unsigned hwreg_flat_scr_hi = 21;
 constexpr unsigned hwreg_hw_id1 = 23;
@@ -68,6 +73,12 @@ bool read_hwreg(Wave& wave, unsigned reg, std::uint32_t& value) {
   case hwreg_sh_mem_bases:
     value = static_cast<std::uint32_t>(group.private_aperture >> 48 | (group.shared_aperture >> 48) << 16);
     return true;
+  case hwreg_tba_lo:
+  case hwreg_tba_hi:
+  case hwreg_tma_lo:
+  case hwreg_tma_hi:
+    value = 0; // the trap handler's, which is not a shader
+    return true;
   case hwreg_flat_scr_lo:
     value = static_cast<std::uint32_t>(wave.flat_scratch);
     return true;
@@ -108,6 +119,26 @@ void write_hwreg(Wave& wave, unsigned reg, std::uint32_t value) {
   }
 }
 
+namespace {
+
+// M0 names a byte of LDS and what is there; beyond the allocation is zero.
+std::uint32_t read_lds_direct(const Wave& wave) {
+  enum : unsigned { ubyte, ushort, dword, sbyte = 4, sshort };
+  const std::uint32_t m0 = wave.m0(), at = m0 & 0xffff, type = m0 >> 16 & 7;
+  const unsigned size = type == dword ? 4 : type == ushort || type == sshort ? 2 : 1;
+  const Group& group = *wave.group;
+  std::uint32_t value = 0;
+  if (at + size <= group.lds_size)
+    std::memcpy(&value, &group.lds[at], size);
+  if (type == sbyte)
+    return static_cast<std::uint32_t>(std::int32_t{static_cast<std::int8_t>(value)});
+  if (type == sshort)
+    return static_cast<std::uint32_t>(std::int32_t{static_cast<std::int16_t>(value)});
+  return value;
+}
+
+} // namespace
+
 std::uint64_t Wave::read_special(unsigned encoding) const {
   constexpr std::uint64_t aperture_last = 0xffffffff;
   switch (encoding) {
@@ -125,6 +156,8 @@ std::uint64_t Wave::read_special(unsigned encoding) const {
     return exec() == 0;
   case special_scc:
     return scc;
+  case special_lds_direct:
+    return read_lds_direct(*this);
   default:
     return 0; // the decoder refuses the others
   }

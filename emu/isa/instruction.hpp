@@ -145,6 +145,7 @@ struct Instruction {
   std::uint8_t op_sel_hi = 0; // VOP3P only; bit 2 for src2
   std::uint8_t omod = 0;      // 1: *2, 2: *4, 3: /2
   bool clamp = false;
+  bool plain = false; // none of these, no SDWA, no DPP
 
   // Memory modifiers. `format_id` is the unified buffer format of MTBUF.
   bool glc = false, slc = false, dlc = false, lds = false, gds = false, offen = false, idxen = false,

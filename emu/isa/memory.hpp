@@ -7,6 +7,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "direct.hpp"
 #include "group.hpp"
 #include "instruction.hpp"
 #include "wave.hpp"
@@ -76,11 +77,16 @@ inline void for_each_active(const Wave& wave, F&& f) {
 // --- handlers, to be instantiated for a Space with
 //   Space(Wave&, const Instruction&)
 //   Location locate(unsigned lane, unsigned size)
+// and, where one translation may serve all lanes,
+//   bool direct(Wave&, unsigned size, memory::Access, Direct&) const
 
 // Loads of 1 to 4 dwords.
 template <class Space, unsigned dwords>
 void load(Wave& wave, const Instruction& in) {
   Space space(wave, in);
+  Direct direct;
+  if (find_direct(space, wave, dwords * 4, memory::Access::read, direct)) [[likely]]
+    return load_direct<dwords>(wave, in.dst.index, direct);
   for_each_active(wave, [&](unsigned lane) {
     std::uint32_t value[dwords];
     if (!read_location<dwords * 4>(wave, space.locate(lane, dwords * 4), value))
@@ -95,11 +101,36 @@ void load(Wave& wave, const Instruction& in) {
 template <class Space, class T>
 void load_extended(Wave& wave, const Instruction& in) {
   Space space(wave, in);
+  Direct direct;
+  if (find_direct(space, wave, sizeof(T), memory::Access::read, direct))
+    return for_each_direct(wave, direct, [&](unsigned lane, const std::byte* from) {
+      T value;
+      std::memcpy(&value, from, sizeof value);
+      wave.vgpr[in.dst.index][lane] = static_cast<std::uint32_t>(static_cast<std::int32_t>(value));
+    });
   for_each_active(wave, [&](unsigned lane) {
     T value;
     if (!read_location<sizeof(T)>(wave, space.locate(lane, sizeof(T)), &value))
       return false;
     wave.vgpr[in.dst.index][lane] = static_cast<std::uint32_t>(static_cast<std::int32_t>(value));
+    return true;
+  });
+}
+
+// Loads of one T, extended to 32 bits, into LDS: at M0, plus the immediate offset, plus a dword per lane.
+template <class Space, class T>
+void load_to_lds(Wave& wave, const Instruction& in) {
+  Space space(wave, in);
+  Group& group = *wave.group;
+  const std::int64_t first = std::int64_t{wave.m0() & 0xffff} + in.offset;
+  for_each_active(wave, [&](unsigned lane) {
+    T value;
+    if (!read_location<sizeof(T)>(wave, space.locate(lane, sizeof(T)), &value))
+      return false;
+    const std::uint32_t word = static_cast<std::uint32_t>(static_cast<std::int32_t>(value));
+    const std::int64_t at = first + lane * 4;
+    if (at >= 0 && at + 4 <= group.lds_size)
+      std::memcpy(&group.lds[static_cast<std::size_t>(at)], &word, sizeof word);
     return true;
   });
 }
@@ -122,6 +153,9 @@ void load_d16(Wave& wave, const Instruction& in) {
 template <class Space, unsigned dwords>
 void store(Wave& wave, const Instruction& in) {
   Space space(wave, in);
+  Direct direct;
+  if (find_direct(space, wave, dwords * 4, memory::Access::write, direct)) [[likely]]
+    return store_direct<dwords>(wave, in.src[1].index, direct);
   for_each_active(wave, [&](unsigned lane) {
     std::uint32_t value[dwords];
     for (unsigned i = 0; i < dwords; ++i)
@@ -134,6 +168,12 @@ void store(Wave& wave, const Instruction& in) {
 template <class Space, class T, unsigned shift = 0>
 void store_part(Wave& wave, const Instruction& in) {
   Space space(wave, in);
+  Direct direct;
+  if (find_direct(space, wave, sizeof(T), memory::Access::write, direct))
+    return for_each_direct(wave, direct, [&](unsigned lane, std::byte* to) {
+      const T value = static_cast<T>(wave.vgpr[in.src[1].index][lane] >> shift);
+      std::memcpy(to, &value, sizeof value);
+    });
   for_each_active(wave, [&](unsigned lane) {
     const T value = static_cast<T>(wave.vgpr[in.src[1].index][lane] >> shift);
     return write_location<sizeof(T)>(wave, space.locate(lane, sizeof(T)), &value);
@@ -240,6 +280,14 @@ inline Location scratch_location(const Wave& wave, unsigned lane, std::uint32_t 
   at.stride = wave.lanes * 4;
   at.low = offset & 3;
   return at;
+}
+
+// The same for all lanes at one offset.
+inline bool direct_scratch(Wave& wave, std::uint32_t offset, unsigned size, memory::Access access,
+                           Direct& to) {
+  return (offset | size) % 4 == 0 &&
+         direct_interleaved(wave, wave.flat_scratch + std::uint64_t{offset >> 2} * 4 * wave.lanes, size,
+                            access, to);
 }
 
 } // namespace emu::isa

@@ -32,6 +32,9 @@ enum RowFlag : std::uint32_t {
   row_vop3_only_sources = 1u << 16, // VOP2 in VOP3: src1 may be a scalar
   row_dst_is_source =
       1u << 17, // the old destination is read (v_fmac, v_dot2c): SDWA/DPP must seed temporaries
+  row_relative_src = 1u << 18, // v_movrel*: M0 is added to the source's register number
+  row_relative_dst = 1u << 19, // and to the destination's
+  row_relative_two = 1u << 20, // with an offset for each in M0
 };
 
 // One operation. `mnemonic` is LLVM's, without _e32, _e64, _sdwa, _dpp. A null handler is an operation that
@@ -68,6 +71,10 @@ std::span<const OpcodeRow> vintrp_rows();
 // naming the namespace, and register their rows through one function each. vop3_rows() has the VOP3-only
 // operations (opcode as in the VOP3 field, 0x140..0x17f, 0x300..); VOPC, VOP2 and VOP1 rows are found from
 // VOP3 by opcode - 0, - 0x100, - 0x180.
+struct Extent {
+  std::uint32_t least, greatest;
+};
+
 struct ValuTables {
   std::span<const OpcodeRow> vop1;
   std::span<const OpcodeRow> vop2;
@@ -79,6 +86,10 @@ struct ValuTables {
   Handler sdwa;
   Handler dpp16;
   Handler dpp8;
+  // Of the words of a row whose lanes are in `mask`, which is not empty.
+  Extent (*extent)(const std::uint32_t* row, std::uint64_t mask, unsigned lanes);
+  // Is every lane's word four more than that of the lane before?
+  bool (*consecutive)(const std::uint32_t* row, unsigned lanes);
 };
 
 namespace baseline {
@@ -94,6 +105,14 @@ const ValuTables& valu_tables();
 // The tables for this host: the best instruction set that the CPU has, or what CUDA_SHIM_EMU_SIMD names
 // (baseline, avx2, avx512) where the CPU has it.
 const ValuTables& valu_tables();
+
+// Loads that put a dword per lane into LDS instead of a register (the LDS bit); nullptr where an operation
+// has no such form.
+Handler mubuf_lds_handler(unsigned opcode);
+Handler flat_lds_handler(Format format, unsigned opcode);
+
+// A MUBUF or MTBUF operation with TFE: row->handler, then the status behind the data registers.
+void buffer_status_handler(Wave& wave, const Instruction& instruction);
 
 // The row of an opcode; nullptr where the format has no such opcode.
 const OpcodeRow* find_row(Format format, unsigned opcode);

@@ -201,7 +201,8 @@ std::uint64_t WorkgroupExecution::Impl::run_wave(Wave& wave, std::uint64_t budge
   CodeBlock* block = nullptr;
   std::uint64_t left = budget;
   while (left > 0) {
-    const std::uint64_t pc = wave.pc;
+    // A copy of wave.pc: straight code does not wait for what the last instruction wrote.
+    std::uint64_t pc = wave.pc;
     if (!block || pc - block->base >= CodeBlock::bytes) [[unlikely]] {
       wave.current_pc = pc;
       block = code.enter(pc);
@@ -210,15 +211,18 @@ std::uint64_t WorkgroupExecution::Impl::run_wave(Wave& wave, std::uint64_t budge
         break;
       }
     }
-    const Instruction& in = block->at(static_cast<unsigned>(pc - block->base) / 4);
-    wave.current_pc = pc;
-    wave.pc = pc + in.size * 4u;
-    if constexpr (trace)
-      trace_instruction(wave, in);
-    in.handler(wave, in);
-    --left;
-    if (wave.event != WaveEvent::none)
-      break;
+    do {
+      const Instruction& in = block->at(static_cast<unsigned>(pc - block->base) / 4);
+      wave.current_pc = pc;
+      pc += in.size * 4u;
+      wave.pc = pc;
+      if constexpr (trace)
+        trace_instruction(wave, in);
+      in.handler(wave, in);
+      --left;
+      if (wave.event != WaveEvent::none)
+        return budget - left;
+    } while (left > 0 && wave.pc == pc && pc - block->base < CodeBlock::bytes);
   }
   return budget - left;
 }

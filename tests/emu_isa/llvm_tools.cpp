@@ -3,6 +3,7 @@
 #include <cstring>
 #include <memory>
 #include <stdexcept>
+#include <unordered_map>
 
 #include <llvm-c/Disassembler.h>
 #include <llvm-c/Target.h>
@@ -11,6 +12,9 @@
 #include <llvm/MC/MCAsmInfo.h>
 #include <llvm/MC/MCCodeEmitter.h>
 #include <llvm/MC/MCContext.h>
+#include <llvm/MC/MCDisassembler/MCDisassembler.h>
+#include <llvm/MC/MCInst.h>
+#include <llvm/MC/MCInstPrinter.h>
 #include <llvm/MC/MCInstrInfo.h>
 #include <llvm/MC/MCObjectFileInfo.h>
 #include <llvm/MC/MCObjectWriter.h>
@@ -105,9 +109,73 @@ std::vector<std::uint32_t> assemble(std::string_view text, bool wave64) {
   return text_section(object);
 }
 
+namespace {
+
+void drop_encoding_suffix(std::string& mnemonic) {
+  for (const std::string_view suffix : {"_e32", "_e64", "_sdwa", "_dpp", "_dpp8"})
+    if (mnemonic.ends_with(suffix))
+      mnemonic.resize(mnemonic.size() - suffix.size());
+}
+
+} // namespace
+
+struct Disassembler::Decoder {
+  Decoder() : target(find_target()) {
+    const llvm::MCTargetOptions options;
+    registers.reset(target->createMCRegInfo(triple));
+    asm_info.reset(target->createMCAsmInfo(*registers, triple, options));
+    instructions.reset(target->createMCInstrInfo());
+    subtarget.reset(target->createMCSubtargetInfo(triple, cpu, ""));
+    context = std::make_unique<llvm::MCContext>(llvm::Triple(triple), asm_info.get(), registers.get(),
+                                                subtarget.get());
+    disassembler.reset(target->createMCDisassembler(*subtarget, *context));
+    printer.reset(target->createMCInstPrinter(llvm::Triple(triple), 0, *asm_info, *instructions, *registers));
+  }
+
+  static const llvm::Target* find_target() {
+    std::string error;
+    const llvm::Target* found = llvm::TargetRegistry::lookupTarget(triple, error);
+    if (!found)
+      throw std::runtime_error(error);
+    return found;
+  }
+
+  std::string_view mnemonic(const llvm::MCInst& instruction) {
+    std::string& name = names[instruction.getOpcode()];
+    if (name.empty()) {
+      name = printer->getMnemonic(&instruction).first;
+      name.resize(std::min(name.size(), name.find_first_of(" \t\n")));
+      drop_encoding_suffix(name);
+    }
+    return name;
+  }
+
+  const llvm::Target* target;
+  std::unique_ptr<llvm::MCRegisterInfo> registers;
+  std::unique_ptr<llvm::MCAsmInfo> asm_info;
+  std::unique_ptr<llvm::MCInstrInfo> instructions;
+  std::unique_ptr<llvm::MCSubtargetInfo> subtarget;
+  std::unique_ptr<llvm::MCContext> context;
+  std::unique_ptr<llvm::MCDisassembler> disassembler;
+  std::unique_ptr<llvm::MCInstPrinter> printer;
+  std::unordered_map<unsigned, std::string> names; // by LLVM's opcode
+};
+
 Disassembler::Disassembler() {
   initialise();
   context_ = LLVMCreateDisasmCPU(triple, cpu, nullptr, 0, nullptr, nullptr);
+  decoder_ = std::make_unique<Decoder>();
+}
+
+std::optional<Decoded> Disassembler::decode(std::span<const std::uint32_t> words) {
+  llvm::MCInst instruction;
+  std::uint64_t size = 0;
+  const llvm::ArrayRef<std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(words.data()),
+                                           words.size() * 4);
+  if (decoder_->disassembler->getInstruction(instruction, size, bytes, 0, llvm::nulls()) !=
+      llvm::MCDisassembler::Success)
+    return std::nullopt;
+  return Decoded{decoder_->mnemonic(instruction), static_cast<unsigned>(size / 4)};
 }
 
 Disassembler::~Disassembler() {
@@ -127,9 +195,7 @@ std::optional<Disassembly> Disassembler::disassemble(std::span<const std::uint32
   if (begin == std::string::npos)
     return std::nullopt;
   result.mnemonic = result.text.substr(begin, result.text.find_first_of(" \t\n", begin) - begin);
-  for (const std::string_view suffix : {"_e32", "_e64", "_sdwa", "_dpp", "_dpp8"})
-    if (result.mnemonic.ends_with(suffix))
-      result.mnemonic.resize(result.mnemonic.size() - suffix.size());
+  drop_encoding_suffix(result.mnemonic);
   return result;
 }
 

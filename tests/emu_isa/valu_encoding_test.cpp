@@ -203,5 +203,39 @@ TEST_F(CrossLane, registers_relative_to_m0) {
       options);
 }
 
+// The moved registers are what SDWA and DPP select from and write to.
+TEST_F(CrossLane, relative_registers_take_parts_and_other_lanes) {
+  Options options;
+  options.prepare = [](Wave& wave) { wave.sgpr[m0_register] = 3; };
+  check(
+      "v_movreld_b32_sdwa v10, v2 dst_sel:WORD_1 dst_unused:UNUSED_PRESERVE src0_sel:BYTE_2", Values::b32,
+      [](Lane& l) { l.set_high(13, l.v(2) >> 16 & 0xff); }, options);
+  check(
+      "v_movrels_b32_sdwa v10, sext(v2) dst_sel:DWORD dst_unused:UNUSED_PAD src0_sel:WORD_0", Values::b32,
+      [](Lane& l) { l.set(10, static_cast<u32>(static_cast<std::int16_t>(l.v(5)))); }, options);
+  check(
+      "v_movrelsd_b32_dpp v10, v2 row_mirror row_mask:0xf bank_mask:0xf fi:1", Values::b32,
+      [](Lane& l) { l.set(13, l.before.vgpr[5][l.index ^ 15]); }, options);
+  options.prepare = [](Wave& wave) { wave.sgpr[m0_register] = 3 | 7 << 16; };
+  check(
+      "v_movrelsd_2_b32_dpp v10, v2 dpp8:[7,6,5,4,3,2,1,0] fi:1", Values::b32,
+      [](Lane& l) { l.set(17, l.before.vgpr[5][l.index ^ 7]); }, options);
+}
+
+TEST_F(CrossLane, nothing_happens) {
+  check("v_nop", Values::b32, [](Lane&) {});
+  check("v_pipeflush", Values::b32, [](Lane&) {});
+}
+
+TEST_F(CrossLane, exceptions_are_cleared) {
+  for (const Target& target : targets_) {
+    const Instruction in = retargeted(decoded("v_clrexcp"), *target.tables);
+    randomise(*before_, Values::b32, {});
+    before_->trapsts = 0xffffffff;
+    in.handler(*before_, in);
+    EXPECT_EQ(before_->trapsts, 0xfffffe00u);
+  }
+}
+
 } // namespace
 } // namespace emu::isa

@@ -78,6 +78,16 @@ TEST_F(F32, legacy_products_with_zero_are_zero) {
     const bool zero = single_format.is_zero(a) || single_format.is_zero(b);
     l.set(10, zero ? 0 : l.f32().out(l.f32().mul(a, b)));
   });
+  // Lighting: the least number where the exponent is of no use or the third source is not positive.
+  check("v_mullit_f32 v10, v2, v4, v6", Values::f32, [](Lane& l) {
+    constexpr std::uint32_t lowest = 0xff7fffff;
+    const std::uint64_t a = l.f32().in(l.v(2)), b = l.f32().in(l.v(4)), c = l.f32().in(l.v(6));
+    const bool useless = b == lowest || b == 0xff800000 || single_format.is_nan(b);
+    const bool positive =
+        !single_format.is_nan(c) && !single_format.is_negative(c) && !single_format.is_zero(c);
+    const bool zero = single_format.is_zero(a) || single_format.is_zero(b);
+    l.set(10, useless || !positive ? lowest : zero ? 0 : l.f32().out(l.f32().mul(a, b)));
+  });
 }
 
 // A number wins against a NaN; with ieee a signalling NaN wins.

@@ -13,6 +13,7 @@
 
 #include "decoder.hpp"
 #include "llvm_tools.hpp"
+#include "recorder.hpp"
 #include "tables.hpp"
 #include "valu_reference.hpp"
 #include "wave.hpp"
@@ -127,6 +128,7 @@ protected:
     Instruction in;
     if (!decode(words, in) || !in.handler)
       throw std::runtime_error(text + " does not decode");
+    record(*in.row, in.format);
     return in;
   }
 
@@ -254,7 +256,8 @@ protected:
                          : values == Values::b32            ? NanWidth::none
                          : values == Values::f16            ? NanWidth::half
                                                             : NanWidth::single;
-    for (unsigned round = 0; round < options.rounds && !HasFailure(); ++round) {
+    const unsigned rounds = recording() ? 1 : options.rounds;
+    for (unsigned round = 0; round < rounds && !HasFailure(); ++round) {
       randomise(*before_, values, options);
       *expected_ = *before_;
       if (options.mask_register != no_mask)

@@ -129,9 +129,12 @@ struct FloatMode {
   // omod, clamp, output denormals.
   std::uint64_t out(std::uint64_t v, unsigned omod = 0, bool clamp = false) const {
     static constexpr int exponents[] = {0, 1, 2, -1};
-    if (omod && !ieee && !format.is_nan(v) && !format.is_infinite(v))
-      v = format.round(FloatFormat::scaled(format.value(v), exponents[omod]), rounding,
-                       format.is_negative(v));
+    if (omod && !ieee && flush_out && !format.is_nan(v)) {
+      if (!format.is_infinite(v))
+        v = format.round(FloatFormat::scaled(format.value(v), exponents[omod]), rounding,
+                         format.is_negative(v));
+      v = format.is_zero(format.flushed(v)) ? 0 : v;
+    }
     if (clamp) {
       const std::uint64_t one = format.round(1, 0);
       if (format.is_nan(v))

@@ -50,14 +50,13 @@ void run_inner(Wave& wave, const Instruction& in, u64 enabled) {
   inner.src[0].index = static_cast<u16>(temporary_row);
   const u64 exec = wave.pair(exec_lo);
   wave.write_mask({OperandKind::scalar, Type::mask, exec_lo, 0, 0}, wave.exec() & enabled);
-  in.row->handler(wave, inner);
+  const Handler operation = in.row->flags & row_relative ? v_mov_b32 : in.row->handler;
+  operation(wave, inner);
   if (!(in.row->flags & row_writes_exec))
     wave.set_pair(exec_lo, exec);
 }
 
-} // namespace
-
-void execute_dpp16(Wave& wave, const Instruction& in) {
+void run_dpp16(Wave& wave, const Instruction& in) {
   const u32* from = wave.vgpr[in.src[0].index];
   u32* to = wave.vgpr[temporary_row];
   const u64 exec = wave.exec();
@@ -77,7 +76,7 @@ void execute_dpp16(Wave& wave, const Instruction& in) {
     run_inner(wave, in, enabled);
 }
 
-void execute_dpp8(Wave& wave, const Instruction& in) {
+void run_dpp8(Wave& wave, const Instruction& in) {
   const u32* from = wave.vgpr[in.src[0].index];
   u32* to = wave.vgpr[temporary_row];
   const u64 exec = wave.exec();
@@ -86,6 +85,24 @@ void execute_dpp8(Wave& wave, const Instruction& in) {
     to[i] = in.dpp.fetch_inactive || (exec >> source & 1) ? from[source] : 0;
   }
   run_inner(wave, in, ~u64{0});
+}
+
+template <Handler run>
+void with_registers(Wave& wave, const Instruction& in) {
+  if (!(in.row->flags & row_relative))
+    return run(wave, in);
+  Instruction resolved = in;
+  if (resolve_relative(wave, resolved))
+    run(wave, resolved);
+}
+
+} // namespace
+
+void execute_dpp16(Wave& wave, const Instruction& in) {
+  with_registers<run_dpp16>(wave, in);
+}
+void execute_dpp8(Wave& wave, const Instruction& in) {
+  with_registers<run_dpp8>(wave, in);
 }
 
 } // namespace EMU_ISA_TARGET

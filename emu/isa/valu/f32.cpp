@@ -5,6 +5,47 @@ namespace emu::isa {
 namespace EMU_ISA_TARGET {
 namespace {
 
+// The usual case: no modifiers, every lane on, rounding to nearest. Denormals are kept on both sides or
+// flushed on both.
+enum class Quick { no, keeps_denormals, flushes_denormals };
+
+[[gnu::always_inline]] inline Quick quick(const Wave& wave, const Instruction& in) {
+  constexpr u32 denormals = 3u << mode::denorm_f32_shift, rounding = 3u << mode::round_f32_shift;
+  if (!in.plain || !wave.full() || wave.mode & rounding)
+    return Quick::no;
+  const u32 kept = wave.mode & denormals;
+  return kept == denormals ? Quick::keeps_denormals : kept == 0 ? Quick::flushes_denormals : Quick::no;
+}
+
+template <bool flush>
+[[gnu::always_inline]] inline u32 kept(u32 bits) {
+  return flush ? flush_f32(bits) : bits;
+}
+
+template <class Op, bool flush, class... Rows>
+[[gnu::always_inline]] inline void quick_lanes(Wave& wave, const Operand& dst, Rows... rows) {
+  u32* to = wave.vgpr[dst.index];
+  for_each_lane(
+      wave, [&](unsigned i) __attribute__((always_inline)) {
+        to[i] = kept<flush>(as_bits(Op::run(as_float(kept<flush>(rows[i]))...)));
+      });
+}
+
+// True where it has been done.
+template <class Op, class... Rows>
+[[gnu::always_inline]] inline bool done_quickly(Wave& wave, const Instruction& in, Rows... rows) {
+  switch (quick(wave, in)) {
+  case Quick::keeps_denormals:
+    quick_lanes<Op, false>(wave, in.dst, rows...);
+    return true;
+  case Quick::flushes_denormals:
+    quick_lanes<Op, true>(wave, in.dst, rows...);
+    return true;
+  default:
+    return false;
+  }
+}
+
 template <class Op>
 void unary(Wave& wave, const Instruction& in) {
   Row b0;
@@ -25,6 +66,8 @@ void to_whole(Wave& wave, const Instruction& in) {
 template <class Op>
 void binary(Wave& wave, const Instruction& in) {
   Row b0, b1;
+  if (done_quickly<Op>(wave, in, source_row(wave, in.src[0], b0), source_row(wave, in.src[1], b1))) [[likely]]
+    return;
   const u32* a = f32_source(wave, in, 0, b0);
   const u32* b = f32_source(wave, in, 1, b1);
   const Rounding rounding(round_f32(wave));
@@ -34,6 +77,9 @@ void binary(Wave& wave, const Instruction& in) {
 template <class Op>
 void ternary(Wave& wave, const Instruction& in) {
   Row b0, b1, b2;
+  if (done_quickly<Op>(wave, in, source_row(wave, in.src[0], b0), source_row(wave, in.src[1], b1),
+                       source_row(wave, in.src[2], b2))) [[likely]]
+    return;
   const u32* a = f32_source(wave, in, 0, b0);
   const u32* b = f32_source(wave, in, 1, b1);
   const u32* c = f32_source(wave, in, 2, b2);
@@ -46,6 +92,10 @@ void ternary(Wave& wave, const Instruction& in) {
 template <class Op>
 void accumulate(Wave& wave, const Instruction& in) {
   Row b0, b1, b2;
+  const u32* sum = wave.vgpr[in.dst.index];
+  if (done_quickly<Op>(wave, in, source_row(wave, in.src[0], b0), source_row(wave, in.src[1], b1), sum))
+      [[likely]]
+    return;
   const u32* a = f32_source(wave, in, 0, b0);
   const u32* b = f32_source(wave, in, 1, b1);
   const u32* c = wave.vgpr[in.dst.index];

@@ -3,13 +3,14 @@
 
 namespace emu::isa {
 namespace EMU_ISA_TARGET {
-namespace {
 
 void v_mov_b32(Wave& wave, const Instruction& in) {
   Row b0;
   const u32* a = source_row(wave, in.src[0], b0);
   write_lanes(wave, in.dst, [&](unsigned i) { return a[i]; });
 }
+
+namespace {
 
 // The first active lane, or lane 0 where none is.
 unsigned first_lane(const Wave& wave) {
@@ -90,6 +91,25 @@ void v_movrelsd_2_b32(Wave& wave, const Instruction& in) {
     move_row(wave, in.dst.index + destination_offset(wave), wave.vgpr[from]);
 }
 
+} // namespace
+
+bool resolve_relative(Wave& wave, Instruction& in) {
+  const bool two = in.row->flags & row_relative_two;
+  unsigned from = in.src[0].index, to = in.dst.index;
+  if (in.row->flags & row_relative_src)
+    from += two ? source_offset(wave) : wave.m0();
+  if (in.row->flags & row_relative_dst)
+    to += two ? destination_offset(wave) : wave.m0();
+  if ((in.src[0].is_vector() && !in_range(wave, from)) || !in_range(wave, to))
+    return false;
+  if (in.src[0].is_vector())
+    in.src[0].index = static_cast<u16>(from);
+  in.dst.index = static_cast<u16>(to);
+  return true;
+}
+
+namespace {
+
 void v_swaprel_b32(Wave& wave, const Instruction& in) {
   const unsigned to = in.dst.index + destination_offset(wave), from = in.src[0].index + source_offset(wave);
   if (in_range(wave, to) && in_range(wave, from))
@@ -155,13 +175,13 @@ constexpr OpcodeRow vop1[] = {
     {0x1b, "v_pipeflush", v_pipeflush, Type::none, Type::none, Type::none, Type::none,
      row_no_sdwa | row_no_dpp},
     {0x41, "v_clrexcp", v_clrexcp, Type::none, Type::none, Type::none, Type::none, row_no_sdwa | row_no_dpp},
-    {0x42, "v_movreld_b32", v_movreld_b32, b, b, Type::none, Type::none, row_no_sdwa | row_no_dpp},
+    {0x42, "v_movreld_b32", v_movreld_b32, b, b, Type::none, Type::none, row_relative_dst},
     {0x43, "v_movrels_b32", v_movrels_b32, b, b, Type::none, Type::none,
-     row_src0_vgpr_only | row_no_sdwa | row_no_dpp},
+     row_src0_vgpr_only | row_relative_src},
     {0x44, "v_movrelsd_b32", v_movrelsd_b32, b, b, Type::none, Type::none,
-     row_src0_vgpr_only | row_no_sdwa | row_no_dpp},
+     row_src0_vgpr_only | row_relative_src | row_relative_dst},
     {0x48, "v_movrelsd_2_b32", v_movrelsd_2_b32, b, b, Type::none, Type::none,
-     row_src0_vgpr_only | row_no_sdwa | row_no_dpp},
+     row_src0_vgpr_only | row_relative_src | row_relative_dst | row_relative_two},
     {0x65, "v_swap_b32", v_swap_b32, b, b, Type::none, Type::none, row_src0_vgpr_only | e32_only},
     {0x68, "v_swaprel_b32", v_swaprel_b32, b, b, Type::none, Type::none, row_src0_vgpr_only | e32_only},
 };

@@ -42,9 +42,7 @@ void merge(Wave& wave, const Instruction& in, const u32* value) {
   store_row(wave, in.dst.index, result.lane, wave.exec());
 }
 
-} // namespace
-
-void execute_sdwa(Wave& wave, const Instruction& in) {
+void run_sdwa(Wave& wave, const Instruction& in, Handler operation) {
   Instruction inner = in;
   inner.variant = Variant::plain;
   for (unsigned slot = 0; slot < 2; ++slot) {
@@ -57,14 +55,24 @@ void execute_sdwa(Wave& wave, const Instruction& in) {
     inner.src[slot].index = static_cast<u16>(temporary_row + slot);
   }
   if (!in.dst.is_vector()) {
-    in.row->handler(wave, inner);
+    operation(wave, inner);
     return;
   }
   const unsigned out = temporary_row + 2;
   std::memcpy(wave.vgpr[out], wave.vgpr[in.dst.index], sizeof wave.vgpr[out]);
   inner.dst.index = static_cast<u16>(out);
-  in.row->handler(wave, inner);
+  operation(wave, inner);
   merge(wave, in, wave.vgpr[out]);
+}
+
+} // namespace
+
+void execute_sdwa(Wave& wave, const Instruction& in) {
+  if (!(in.row->flags & row_relative))
+    return run_sdwa(wave, in, in.row->handler);
+  Instruction resolved = in;
+  if (resolve_relative(wave, resolved))
+    run_sdwa(wave, resolved, v_mov_b32);
 }
 
 } // namespace EMU_ISA_TARGET

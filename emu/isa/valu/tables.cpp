@@ -31,8 +31,8 @@ struct Tables {
       vop3.append(set.vop3);
       vop3p.append(set.vop3p);
     }
-    result = {vop1.all(),  vop2.all(),   vopc.all(),    vop3.all(),
-              vop3p.all(), execute_sdwa, execute_dpp16, execute_dpp8};
+    result = {vop1.all(),   vop2.all(),    vopc.all(),   vop3.all(), vop3p.all(),
+              execute_sdwa, execute_dpp16, execute_dpp8, extent,     consecutive};
   }
 };
 

@@ -53,10 +53,21 @@ RowSet conversion_rows();
 RowSet compare_rows();
 RowSet packed_rows();
 
+// What SDWA and DPP wrap in the place of an operation on relative registers: a move between those that M0
+// names. False, and the wave stopped, where there are none.
+bool resolve_relative(Wave& wave, Instruction& instruction);
+void v_mov_b32(Wave& wave, const Instruction& instruction);
+
+inline constexpr std::uint32_t row_relative = row_relative_src | row_relative_dst;
+
 // Handlers that wrap another (sdwa.cpp, dpp.cpp).
 void execute_sdwa(Wave& wave, const Instruction& instruction);
 void execute_dpp16(Wave& wave, const Instruction& instruction);
 void execute_dpp8(Wave& wave, const Instruction& instruction);
+
+// ValuTables (lane_tools.cpp).
+Extent extent(const std::uint32_t* row, std::uint64_t mask, unsigned lanes);
+bool consecutive(const std::uint32_t* row, unsigned lanes);
 
 namespace {
 
@@ -273,8 +284,9 @@ inline bool is_signaling(u64 bits) {
   return modified_f32(row, abs, neg, flush, wave.lanes, buffer);
 }
 
-inline bool applies_omod(const Wave& wave, const Instruction& in) {
-  return in.omod != 0 && !ieee(wave);
+// Output modifiers need IEEE off and output denormals flushed; they make -0 a +0.
+inline bool applies_omod(const Wave& wave, const Instruction& in, bool flushes_out) {
+  return in.omod != 0 && !ieee(wave) && flushes_out;
 }
 
 inline float omod_factor(unsigned omod) {
@@ -283,10 +295,12 @@ inline float omod_factor(unsigned omod) {
 
 // omod, clamp and output denormals.
 [[gnu::noinline]] inline void finish_f32(const Wave& wave, const Instruction& in, Row& result, bool flush) {
-  if (applies_omod(wave, in)) {
+  if (applies_omod(wave, in, flushes_out_f32(wave))) {
     const float factor = omod_factor(in.omod);
-    for (unsigned i = 0; i < wave.lanes; ++i)
-      result.lane[i] = as_bits(as_float(result.lane[i]) * factor);
+    for (unsigned i = 0; i < wave.lanes; ++i) {
+      const u32 bits = as_bits(as_float(result.lane[i]) * factor);
+      result.lane[i] = flush_f32(bits) & 0x7fffffff ? bits : 0;
+    }
   }
   if (in.clamp) {
     const bool nan_to_zero = dx10_clamp(wave);
@@ -336,8 +350,10 @@ inline WideFloat f64_source(const Wave& wave, const Instruction& in, unsigned sl
 
 // omod, clamp and output denormals.
 inline u64 finished_f64(const Wave& wave, const Instruction& in, u64 bits) {
-  if (applies_omod(wave, in))
+  if (applies_omod(wave, in, flushes_out_f64(wave))) {
     bits = as_bits(as_double(bits) * static_cast<double>(omod_factor(in.omod)));
+    bits = flush_f64(bits) & 0x7fffffffffffffff ? bits : 0;
+  }
   if (in.clamp) {
     const double v = as_double(bits);
     if (!is_nan_bits(bits))
@@ -372,9 +388,12 @@ class HalfFinish {
 public:
   HalfFinish(const Wave& wave, const Instruction& in) : HalfFinish(wave, in, round_f64(wave)) {}
   HalfFinish(const Wave& wave, const Instruction& in, unsigned rounding)
-      : factor_(applies_omod(wave, in) ? omod_factor(in.omod) : 1.0f), clamp_(all_if(in.clamp)),
-        nan_(all_if(!dx10_clamp(wave))), denormal_(flushes_out_f64(wave) ? 0x8000 : 0xffff),
-        plain_(all_if(!in.clamp && factor_ == 1.0f)), overflow_to_max_(wave.mode & mode::fp16_ovfl ? 1 : 0),
+      : omod_(applies_omod(wave, in, flushes_out_f64(wave))), factor_(omod_ ? omod_factor(in.omod) : 1.0f),
+        clamp_(all_if(in.clamp)), nan_(all_if(!dx10_clamp(wave))),
+        denormal_(omod_                   ? 0
+                  : flushes_out_f64(wave) ? 0x8000
+                                          : 0xffff),
+        plain_(all_if(!in.clamp && !omod_)), overflow_to_max_(wave.mode & mode::fp16_ovfl ? 1 : 0),
         nearest_(rounding == 0), up_(rounding == 1), down_(rounding == 2) {}
 
   [[gnu::always_inline]] u32 operator()(float value) const {
@@ -438,6 +457,7 @@ private:
   static u32 all_if(bool condition) { return condition ? ~0u : 0u; }
 
   // Masks and numbers, as wide as a lane: loops with truth values in them do not become vectors.
+  bool omod_;
   float factor_;
   u32 clamp_, nan_, denormal_, plain_;
   u32 overflow_to_max_, nearest_, up_, down_; // 0 or 1
