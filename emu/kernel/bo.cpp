@@ -2,6 +2,7 @@
 
 #include "real.hpp"
 #include "settings.hpp"
+#include "user_memory.hpp"
 #include "userptr.hpp"
 
 #include <algorithm>
@@ -56,6 +57,13 @@ struct BufferRegistry {
     by_offset[bo->mmap_offset_] = {bo.get(), bo};
   }
 
+  // Whatever there is now is another process's to count.
+  void count_nothing() {
+    std::scoped_lock lock(mutex);
+    for (auto& [offset, entry] : by_offset)
+      entry.raw->counted_ = false;
+  }
+
   std::shared_ptr<BufferObject> at_offset(std::uint64_t offset, std::uint64_t& into) {
     std::scoped_lock lock(mutex);
     auto it = by_offset.upper_bound(offset);
@@ -88,6 +96,13 @@ void move_own_usage(MemoryUsage& shared) {
     return;
   shared.vram += old->vram.exchange(0);
   shared.gtt += old->gtt.exchange(0);
+}
+
+void forget_own_usage() {
+  BufferRegistry::get().count_nothing();
+  process_usage.vram = 0;
+  process_usage.gtt = 0;
+  usage.store(&process_usage, std::memory_order_release);
 }
 
 int BufferObject::create(std::uint64_t size, std::uint64_t alignment, std::uint32_t domains,
@@ -303,15 +318,25 @@ long DmaBufFile::ioctl(unsigned long request, void* argument) {
   switch (request) {
   case DMA_BUF_IOCTL_SYNC: {
     dma_buf_sync sync{};
-    std::memcpy(&sync, argument, sizeof sync);
+    if (!copy_from_user(&sync, reinterpret_cast<std::uint64_t>(argument), sizeof sync))
+      return -EFAULT;
     if (sync.flags & ~static_cast<std::uint64_t>(DMA_BUF_SYNC_VALID_FLAGS_MASK) ||
         !(sync.flags & DMA_BUF_SYNC_RW))
       return -EINVAL;
     return 0;
   }
   case DMA_BUF_SET_NAME_A:
-  case DMA_BUF_SET_NAME_B:
-    return 0;
+  case DMA_BUF_SET_NAME_B: { // strndup_user; nobody shows the name
+    constexpr std::uint64_t name_length = 32;
+    for (std::uint64_t i = 0; i < name_length; ++i) {
+      char letter = 0;
+      if (!copy_from_user(&letter, reinterpret_cast<std::uint64_t>(argument) + i, 1))
+        return -EFAULT;
+      if (letter == 0)
+        return 0;
+    }
+    return -EINVAL;
+  }
   default:
     return dma_buf_sync_file_ioctl(*bo_, request, argument);
   }

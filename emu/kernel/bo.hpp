@@ -148,6 +148,7 @@ struct MemoryUsage {
 MemoryUsage& own_usage();
 void move_own_usage(
     MemoryUsage& shared); // carries the counts so far over; `shared` outlives the process's use
+void forget_own_usage(); // in a child after fork(): what there is stays on the parent's account
 // The GTT domain's size: half of the machine's memory, as ttm_tt_pages_limit.
 std::uint64_t gtt_size();
 // Answered by the DRM side, over all processes of the machine.

@@ -2,6 +2,7 @@
 
 #include "drm_file.hpp"
 #include "process.hpp"
+#include "user_memory.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -41,6 +42,11 @@ const char* ring_name(std::uint32_t ip_type) {
   return ip_type == AMDGPU_HW_IP_GFX ? "gfx" : ip_type == AMDGPU_HW_IP_COMPUTE ? "compute" : "sdma";
 }
 
+// What threads of the parent were using when this process was forked off cannot be taken apart here.
+void leak(std::shared_ptr<ContextRing> ring) {
+  new std::shared_ptr<ContextRing>(std::move(ring));
+}
+
 void record_fault(VmState& vm, const gpu::Fault& fault) {
   if (fault.kind != gpu::FaultKind::page_fault)
     return;
@@ -59,10 +65,10 @@ void record_fault(VmState& vm, const gpu::Fault& fault) {
 
 } // namespace
 
-bool has_cap_sys_nice() {
+bool has_capability(unsigned capability) {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};
-  return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & 1u << CAP_SYS_NICE);
+  return syscall(SYS_capget, &header, data) == 0 && (data[capability / 32].effective & 1u << capability % 32);
 }
 
 int rings_of(std::uint32_t ip_type) {
@@ -76,6 +82,11 @@ int rings_of(std::uint32_t ip_type) {
   default:
     return ip_type < hardware_ip_kinds ? 0 : -EINVAL;
   }
+}
+
+int numbered_rings_of(std::uint32_t ip_type) {
+  const int rings = rings_of(ip_type);
+  return rings == 0 ? 1 : rings;
 }
 
 Vm::Batch VmState::retire() {
@@ -209,10 +220,15 @@ int ContextRing::execute(const Job& job) {
   if (!fault)
     return 0;
   record_fault(*job.vm_state, *fault);
+  if (fault->kind == gpu::FaultKind::stopped)
+    return -ECANCELED;
+  // As after a full reset of the GPU that kept its memory: the context is lost, and every context of the
+  // machine can see that there was a reset.
   job.context->guilty = true;
+  Machine::get().count_reset();
   complain("%s ring: job %llu failed (%s); its context is lost", ring_name(job.ip_type),
            static_cast<unsigned long long>(job.sequence), gpu::to_string(fault->kind));
-  return -ECANCELED;
+  return fault->kind == gpu::FaultKind::hang ? -ETIME : -ECANCELED;
 }
 
 void ContextRing::close() {
@@ -225,17 +241,24 @@ void ContextRing::close() {
 }
 
 Context::~Context() {
-  for (auto& [key, ring] : rings_)
-    ring->close();
+  Machine::get().release_clocks(state->id);
+  for (auto& [key, ring] : rings_) {
+    if (!ring->is_parents())
+      ring->close();
+    else
+      leak(std::move(ring));
+  }
 }
 
 int Context::ring(std::uint32_t ip_type, std::uint32_t instance, std::uint32_t ring,
                   std::shared_ptr<ContextRing>& out) {
-  const int rings = rings_of(ip_type);
+  const int rings = numbered_rings_of(ip_type);
   if (rings < 0 || instance != 0 || ring >= static_cast<std::uint32_t>(rings))
     return -EINVAL;
   std::lock_guard lock(mutex_);
   std::shared_ptr<ContextRing>& entry = rings_[{ip_type, ring}];
+  if (entry && entry->is_parents())
+    leak(std::move(entry)); // a child's submissions run in the child
   if (!entry) {
     auto made = std::make_shared<ContextRing>();
     if (!made->valid())
@@ -283,25 +306,45 @@ void ContextTable::clear() {
   }
 }
 
+long DrmFile::allocate_context(std::int32_t priority, std::uint32_t& id) {
+  // More than normal takes CAP_SYS_NICE or the display's master; a value that is none means normal.
+  const bool high = priority == AMDGPU_CTX_PRIORITY_HIGH || priority == AMDGPU_CTX_PRIORITY_VERY_HIGH;
+  id = 0;
+  if (high && is_render() && !has_capability(CAP_SYS_NICE))
+    return -EACCES;
+  id = contexts_.add(std::make_shared<Context>());
+  return id == 0 ? -ENOSPC : 0;
+}
+
+long DrmFile::query_context(const ContextState& state, drm_amdgpu_ctx& args, bool newer) {
+  args.out.state.flags = 0;
+  args.out.state.hangs = 0;
+  const std::uint32_t resets = Machine::get().reset_count();
+  if (newer) {
+    if (resets != state.resets_at_birth)
+      args.out.state.flags |= AMDGPU_CTX_QUERY2_FLAGS_RESET;
+    if (state.guilty)
+      args.out.state.flags |= AMDGPU_CTX_QUERY2_FLAGS_GUILTY;
+    return 0;
+  }
+  const bool news = const_cast<ContextState&>(state).resets_told.exchange(resets) != resets;
+  args.out.state.reset_status = news ? AMDGPU_CTX_UNKNOWN_RESET : AMDGPU_CTX_NO_RESET;
+  return 0;
+}
+
 long DrmFile::ctx(drm_amdgpu_ctx& args) {
   const drm_amdgpu_ctx_in in = args.in;
   if (in.op == AMDGPU_CTX_OP_SET_STABLE_PSTATE) {
     if (in.flags > AMDGPU_CTX_STABLE_PSTATE_PEAK)
       return -EINVAL;
-    return contexts_.find(in.ctx_id) ? 0 : -EINVAL; // clocks are not modelled
-  }
-  if (in.op < AMDGPU_CTX_OP_ALLOC_CTX || in.op > AMDGPU_CTX_OP_GET_STABLE_PSTATE || in.flags)
+  } else if (in.op < AMDGPU_CTX_OP_ALLOC_CTX || in.op > AMDGPU_CTX_OP_SET_STABLE_PSTATE || in.flags) {
     return -EINVAL;
+  }
   if (in.op == AMDGPU_CTX_OP_ALLOC_CTX) {
-    // More than normal takes CAP_SYS_NICE or the display's master; a value that is none means normal.
-    const bool high = in.priority == AMDGPU_CTX_PRIORITY_HIGH || in.priority == AMDGPU_CTX_PRIORITY_VERY_HIGH;
-    if (high && is_render() && !has_cap_sys_nice())
-      return -EACCES;
-    const std::uint32_t id = contexts_.add(std::make_shared<Context>(in.priority));
-    if (id == 0)
-      return -ENOSPC;
+    std::uint32_t id = 0;
+    const long error = allocate_context(in.priority, id);
     args.out.alloc.ctx_id = id;
-    return 0;
+    return error;
   }
   if (in.op == AMDGPU_CTX_OP_FREE_CTX)
     return contexts_.remove(in.ctx_id) ? 0 : -EINVAL;
@@ -309,18 +352,15 @@ long DrmFile::ctx(drm_amdgpu_ctx& args) {
   const std::shared_ptr<Context> context = contexts_.find(in.ctx_id);
   if (!context)
     return -EINVAL;
-  const bool guilty = context->state->guilty;
-  if (in.op == AMDGPU_CTX_OP_GET_STABLE_PSTATE) {
-    args.out.pstate.flags = AMDGPU_CTX_STABLE_PSTATE_NONE;
+  switch (in.op) {
+  case AMDGPU_CTX_OP_SET_STABLE_PSTATE:
+    return Machine::get().set_clocks(context->state->id, in.flags);
+  case AMDGPU_CTX_OP_GET_STABLE_PSTATE:
+    args.out.pstate.flags = Machine::get().clocks();
     return 0;
+  default:
+    return query_context(*context->state, args, in.op == AMDGPU_CTX_OP_QUERY_STATE2);
   }
-  args.out.state.flags = 0;
-  args.out.state.hangs = 0;
-  if (in.op == AMDGPU_CTX_OP_QUERY_STATE)
-    args.out.state.reset_status = guilty ? AMDGPU_CTX_UNKNOWN_RESET : AMDGPU_CTX_NO_RESET;
-  else if (guilty)
-    args.out.state.flags = AMDGPU_CTX_QUERY2_FLAGS_RESET | AMDGPU_CTX_QUERY2_FLAGS_GUILTY;
-  return 0;
 }
 
 // Master's alone. Priorities are not modelled.
@@ -328,9 +368,17 @@ long DrmFile::sched(drm_amdgpu_sched& args) {
   if (args.in.op != AMDGPU_SCHED_OP_PROCESS_PRIORITY_OVERRIDE &&
       args.in.op != AMDGPU_SCHED_OP_CONTEXT_PRIORITY_OVERRIDE)
     return -EINVAL;
-  if (args.in.priority < AMDGPU_CTX_PRIORITY_VERY_LOW || args.in.priority > AMDGPU_CTX_PRIORITY_VERY_HIGH)
+  switch (args.in.priority) {
+  case AMDGPU_CTX_PRIORITY_VERY_LOW:
+  case AMDGPU_CTX_PRIORITY_LOW:
+  case AMDGPU_CTX_PRIORITY_NORMAL:
+  case AMDGPU_CTX_PRIORITY_HIGH:
+  case AMDGPU_CTX_PRIORITY_VERY_HIGH:
+    break;
+  default:
     return -EINVAL;
-  const auto target = fd_table::find_as<DrmFile>(args.in.fd);
+  }
+  const auto target = fd_table::find_as<DrmFile>(static_cast<int>(args.in.fd));
   if (!target)
     return -EINVAL;
   if (args.in.op == AMDGPU_SCHED_OP_CONTEXT_PRIORITY_OVERRIDE && !target->contexts_.find(args.in.ctx_id))
@@ -354,18 +402,22 @@ long DrmFile::vm_ioctl(drm_amdgpu_vm& args) {
   }
 }
 
-int DrmFile::make_buffer_list(const drm_amdgpu_bo_list_in& in, BufferList& out) {
+// amdgpu_bo_create_list_entry_array: also for operations that have no use for it.
+int DrmFile::read_buffer_list(const drm_amdgpu_bo_list_in& in, std::vector<drm_amdgpu_bo_list_entry>& out) {
   if (in.bo_number > bo_list_max_entries)
     return -EINVAL;
-  const auto* info = reinterpret_cast<const std::byte*>(in.bo_info_ptr);
-  if (in.bo_number && !info)
-    return -EFAULT;
-  out.reserve(in.bo_number);
+  out.resize(in.bo_number);
+  const std::size_t size = std::min<std::size_t>(in.bo_info_size, sizeof out[0]);
+  for (std::uint32_t i = 0; i < in.bo_number; ++i)
+    if (!copy_from_user(&out[i], in.bo_info_ptr + std::uint64_t{in.bo_info_size} * i, size))
+      return -EFAULT;
+  return 0;
+}
+
+int DrmFile::make_buffer_list(const std::vector<drm_amdgpu_bo_list_entry>& entries, BufferList& out) {
+  out.reserve(entries.size());
   std::lock_guard lock(gem_mutex_);
-  for (std::uint32_t i = 0; i < in.bo_number; ++i, info += in.bo_info_size) {
-    drm_amdgpu_bo_list_entry entry = {};
-    std::copy_n(info, std::min<std::size_t>(in.bo_info_size, sizeof entry),
-                reinterpret_cast<std::byte*>(&entry));
+  for (const drm_amdgpu_bo_list_entry& entry : entries) {
     auto it = buffers_.find(entry.bo_handle);
     if (it == buffers_.end())
       return -ENOENT;
@@ -377,9 +429,12 @@ int DrmFile::make_buffer_list(const drm_amdgpu_bo_list_in& in, BufferList& out) 
 long DrmFile::bo_list(drm_amdgpu_bo_list& args) {
   const drm_amdgpu_bo_list_in in = args.in;
   std::uint32_t handle = in.list_handle;
+  std::vector<drm_amdgpu_bo_list_entry> entries;
+  if (const int error = read_buffer_list(in, entries); error < 0)
+    return error;
   auto list = std::make_shared<BufferList>();
   if (in.operation == AMDGPU_BO_LIST_OP_CREATE || in.operation == AMDGPU_BO_LIST_OP_UPDATE)
-    if (const int error = make_buffer_list(in, *list); error < 0)
+    if (const int error = make_buffer_list(entries, *list); error < 0)
       return error;
   std::lock_guard lock(gem_mutex_);
   switch (in.operation) {

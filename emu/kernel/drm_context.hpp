@@ -24,12 +24,14 @@ namespace emu::kernel {
 inline constexpr unsigned sched_jobs = 32; // amdgpu_sched_jobs: submissions of a ring that may be pending
 inline constexpr unsigned hardware_ip_kinds = 10; // AMDGPU_HW_IP_NUM
 
-// Rings of a context for a kind of engine (amdgpu_ctx_num_entities); 0 where this card has no such engine but
-// the kernel knows the kind, and -EINVAL beyond.
+// Rings of a context for a kind of engine; 0 where this card has no such engine but the kernel knows the
+// kind, and -EINVAL beyond. The kernel numbers rings of engines that are not there too
+// (amdgpu_ctx_num_entities).
 int rings_of(std::uint32_t ip_type);
+int numbered_rings_of(std::uint32_t ip_type);
 
-// May this process raise priorities?
-bool has_cap_sys_nice();
+// Is the CAP_* effective in this process?
+bool has_capability(unsigned capability);
 
 // What the jobs of a drm file share.
 struct VmState {
@@ -60,7 +62,10 @@ private:
 
 // The state of a context that its jobs may outlive.
 struct ContextState {
+  const std::uint64_t id = Machine::get().new_fence_context(); // unique in the machine
   std::atomic<bool> guilty{false};
+  const std::uint32_t resets_at_birth = Machine::get().reset_count();
+  std::atomic<std::uint32_t> resets_told{resets_at_birth}; // at the last QUERY_STATE
 };
 
 struct Job {
@@ -100,11 +105,16 @@ public:
   // The context goes: gives pending jobs a second, then cancels them. A job that runs goes on to its end.
   void close();
 
+  // Was it made before this process was forked off? Then it is the parent's, and its thread and locks are not
+  // here.
+  bool is_parents() const { return generation_ != Machine::get().fork_generation(); }
+
 private:
   void loop();
   void run(Job& job);
   int execute(const Job& job);
 
+  const std::uint32_t generation_ = Machine::get().fork_generation();
   FenceTimeline finished_, scheduled_;
   std::atomic<std::uint64_t> scheduled_behind_{0}; // sequence of a finished fence - that of its scheduled one
   std::atomic<std::uint32_t> scheduled_slot_{FenceRef::no_slot};
@@ -122,7 +132,7 @@ private:
 
 class Context {
 public:
-  explicit Context(std::int32_t priority) : state(std::make_shared<ContextState>()), priority_(priority) {}
+  Context() : state(std::make_shared<ContextState>()) {}
   ~Context();
 
   // amdgpu_ctx_get_entity; negative errno.
@@ -132,7 +142,6 @@ public:
   const std::shared_ptr<ContextState> state;
 
 private:
-  const std::int32_t priority_;
   std::mutex mutex_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::shared_ptr<ContextRing>> rings_;
 };

@@ -3,6 +3,7 @@
 
 #include "drm_reservation.hpp"
 #include "process.hpp"
+#include "user_array.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +16,11 @@ namespace {
 constexpr std::uint32_t gang_size_max = 4;             // AMDGPU_CS_GANG_SIZE
 constexpr std::uint32_t ib_size_max_dw = 0xfffff;      // what an INDIRECT_BUFFER packet can name
 constexpr std::uint32_t chunk_id_cp_gfx_shadow = 0x0a; // AMDGPU_CHUNK_ID_CP_GFX_SHADOW
+
+struct ChunkCpGfxShadow { // drm_amdgpu_cs_chunk_cp_gfx_shadow
+  std::uint64_t shadow_va, csa_va, gds_va, flags;
+};
+constexpr std::uint64_t cp_gfx_shadow_flags_init = 1;
 
 unsigned max_ibs(std::uint32_t ip_type) {
   return ip_type == AMDGPU_HW_IP_GFX ? 192 : ip_type == AMDGPU_HW_IP_COMPUTE ? 125 : 49;
@@ -50,11 +56,11 @@ private:
   struct Chunk {
     std::uint32_t id = 0;
     std::size_t size = 0;
-    const void* data = nullptr;
+    std::vector<std::uint32_t> data;
 
     template <class T>
     std::span<const T> as() const {
-      return {static_cast<const T*>(data), size / sizeof(T)};
+      return {reinterpret_cast<const T*>(data.data()), size / sizeof(T)};
     }
   };
   struct PostDependency {
@@ -65,6 +71,7 @@ private:
   int pass1(const drm_amdgpu_cs_in& in);
   int check_chunk(const Chunk& chunk);
   int user_fence(const drm_amdgpu_cs_chunk_fence& fence);
+  int buffer_list(const drm_amdgpu_bo_list_in& in);
   int job_index(const drm_amdgpu_cs_chunk_ib& ib);
   int pass2();
   int ib(const drm_amdgpu_cs_chunk_ib& ib);
@@ -97,6 +104,8 @@ int Submitter::job_index(const drm_amdgpu_cs_chunk_ib& ib) {
   std::shared_ptr<ContextRing> ring;
   if (const int error = context_->ring(ib.ip_type, ib.ip_instance, ib.ring, ring); error < 0)
     return error;
+  if (rings_of(ib.ip_type) == 0)
+    return -EINVAL; // no such engine on this card
   auto it = std::find(rings_.begin(), rings_.end(), ring);
   if (it != rings_.end())
     return static_cast<int>(it - rings_.begin());
@@ -122,6 +131,14 @@ int Submitter::user_fence(const drm_amdgpu_cs_chunk_fence& fence) {
   return 0;
 }
 
+int Submitter::buffer_list(const drm_amdgpu_bo_list_in& in) {
+  std::vector<drm_amdgpu_bo_list_entry> entries;
+  if (const int error = DrmFile::read_buffer_list(in, entries); error < 0)
+    return error;
+  buffers_ = std::make_shared<BufferList>();
+  return file_.make_buffer_list(entries, *buffers_);
+}
+
 int Submitter::check_chunk(const Chunk& chunk) {
   switch (chunk.id) {
   case AMDGPU_CHUNK_ID_IB: {
@@ -143,8 +160,7 @@ int Submitter::check_chunk(const Chunk& chunk) {
   case AMDGPU_CHUNK_ID_BO_HANDLES:
     if (chunk.size < sizeof(drm_amdgpu_bo_list_in) || buffers_)
       return -EINVAL;
-    buffers_ = std::make_shared<BufferList>();
-    return file_.make_buffer_list(chunk.as<drm_amdgpu_bo_list_in>()[0], *buffers_);
+    return buffer_list(chunk.as<drm_amdgpu_bo_list_in>()[0]);
   case AMDGPU_CHUNK_ID_DEPENDENCIES:
   case AMDGPU_CHUNK_ID_SYNCOBJ_IN:
   case AMDGPU_CHUNK_ID_SYNCOBJ_OUT:
@@ -152,8 +168,8 @@ int Submitter::check_chunk(const Chunk& chunk) {
   case AMDGPU_CHUNK_ID_SYNCOBJ_TIMELINE_WAIT:
   case AMDGPU_CHUNK_ID_SYNCOBJ_TIMELINE_SIGNAL:
     return 0;
-  case chunk_id_cp_gfx_shadow: // gfx11 and later; gfx10 has no shadow functions
-    return -EINVAL;
+  case chunk_id_cp_gfx_shadow:
+    return chunk.size < sizeof(ChunkCpGfxShadow) ? -EINVAL : 0;
   default:
     complain("unknown chunk %#x in a command submission", chunk.id);
     return -EINVAL;
@@ -161,15 +177,22 @@ int Submitter::check_chunk(const Chunk& chunk) {
 }
 
 int Submitter::pass1(const drm_amdgpu_cs_in& in) {
-  const auto* pointers = reinterpret_cast<const std::uint64_t*>(in.chunks);
-  if (!pointers)
-    return -EFAULT;
-  for (std::uint32_t i = 0; i < in.num_chunks; ++i) {
-    const auto* user = reinterpret_cast<const drm_amdgpu_cs_chunk*>(pointers[i]);
-    if (!user || (user->length_dw && !user->chunk_data))
+  std::vector<std::uint64_t> pointers;
+  if (const int error = copy_array_from_user(pointers, in.chunks, in.num_chunks, kvmalloc_max_size);
+      error < 0)
+    return error;
+  for (std::uint64_t pointer : pointers) {
+    drm_amdgpu_cs_chunk user;
+    if (!copy_from_user(&user, pointer, sizeof user))
       return -EFAULT;
-    chunks_.push_back({user->chunk_id, user->length_dw * sizeof(std::uint32_t),
-                       reinterpret_cast<const void*>(user->chunk_data)});
+    Chunk chunk;
+    chunk.id = user.chunk_id;
+    if (const int error =
+            copy_array_from_user(chunk.data, user.chunk_data, user.length_dw, kvmalloc_max_size);
+        error < 0)
+      return error;
+    chunk.size = chunk.data.size() * sizeof chunk.data[0];
+    chunks_.push_back(std::move(chunk));
     if (const int error = check_chunk(chunks_.back()); error < 0)
       return error;
   }
@@ -264,6 +287,10 @@ int Submitter::pass2() {
     case AMDGPU_CHUNK_ID_SYNCOBJ_TIMELINE_SIGNAL:
       error = signal_syncobjs(chunk);
       break;
+    case chunk_id_cp_gfx_shadow: // for gfx11 and later; without effect before
+      if (chunk.as<ChunkCpGfxShadow>()[0].flags & ~cp_gfx_shadow_flags_init)
+        error = -EINVAL;
+      break;
     default:
       break;
     }
@@ -285,7 +312,7 @@ int Submitter::take_buffers(const drm_amdgpu_cs_in& in) {
   } else if (!buffers_) {
     buffers_ = std::make_shared<BufferList>();
   }
-  return 0;
+  return file_.check_user_pages(*buffers_);
 }
 
 // Implicit sync: with the users of a buffer that are not of this VM, unless it was created without it.

@@ -3,11 +3,16 @@
 #include "device.hpp"
 #include "process.hpp"
 #include "sync_file.hpp"
+#include "syncobj_shared.hpp"
+#include "user_memory.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -17,23 +22,55 @@ namespace {
 
 constexpr char driver_name[] = "amdgpu";
 constexpr char driver_description[] = "AMD GPU";
-constexpr char driver_date[] = "20150101";
+constexpr char driver_date[] = "0"; // no driver has one any more
 constexpr int driver_major = 3, driver_minor = 61, driver_patchlevel = 0;
 constexpr unsigned drm_core_cmd_end = 0x40, drm_driver_cmd_end = DRM_COMMAND_END;
 
 // DRM_AUTH and its like: who may call.
-enum Permission : unsigned { anyone = 0, auth = 1, master = 2, render = 4 };
+enum Permission : unsigned { anyone = 0, auth = 1, master = 2, render = 4, root = 8 };
 
 // drm_copy_field: as much as fits, and the whole length.
 long copy_field(char* to, __kernel_size_t& room, const char* text) {
   const std::size_t length = std::strlen(text);
   const std::size_t copied = std::min<std::size_t>(room, length);
   room = length;
-  if (copied && !to)
-    return -EFAULT;
-  if (copied)
-    std::memcpy(to, text, copied);
-  return 0;
+  return !to || copy_to_user(reinterpret_cast<std::uint64_t>(to), text, copied) ? 0 : -EFAULT;
+}
+
+// What drm_ioctl.c still lists but does nothing here: legacy calls, and mode setting on a card without a
+// display.
+struct Refusal {
+  unsigned first, last;
+  unsigned permission;
+  int result;
+};
+constexpr Refusal refusals[] = {
+    {0x10, 0x10, auth | master | root, -EINVAL}, // SET_UNIQUE
+    {0x12, 0x13, auth | master | root, 0},       // BLOCK, UNBLOCK
+    {0x27, 0x28, auth | master | root, 0},       // ADD_DRAW, RM_DRAW
+    {0x2c, 0x2c, auth, 0},                       // FINISH
+    {0x3a, 0x3c, anyone, -EOPNOTSUPP},           // WAIT_VBLANK, CRTC_GET_SEQUENCE, CRTC_QUEUE_SEQUENCE
+    {0x3f, 0x3f, auth | master | root, 0},       // UPDATE_DRAW
+    {0xa0, 0xbe, anyone, -EOPNOTSUPP},           // MODE_GETRESOURCES to MODE_DESTROYPROPBLOB
+    {0xc6, 0xc9, anyone, -EOPNOTSUPP},           // leases
+    {0xce, 0xce, anyone, -EOPNOTSUPP},           // MODE_GETFB2
+    {0xd0, 0xd0, anyone, -EOPNOTSUPP},           // MODE_CLOSEFB
+};
+
+bool has_cap_sys_admin() {
+  return has_capability(CAP_SYS_ADMIN);
+}
+
+// What GET_MAGIC gave out and AUTH_MAGIC has not taken yet. In the kernel they are the master's, here the
+// process's.
+struct Magics {
+  std::mutex mutex;
+  drm_magic_t last = 0;
+  std::set<drm_magic_t> open;
+};
+Magics& magics() {
+  static auto* all = new Magics;
+  return *all;
 }
 
 } // namespace
@@ -70,6 +107,7 @@ const DrmFile::Ioctl IoctlTable::rows[] = {
     row<&F::get_unique, drm_unique>(DRM_IOCTL_GET_UNIQUE, anyone),
     row<&F::get_magic, drm_auth>(DRM_IOCTL_GET_MAGIC, anyone),
     row<&F::get_client, drm_client>(DRM_IOCTL_GET_CLIENT, anyone),
+    row<&F::get_stats, drm_stats>(DRM_IOCTL_GET_STATS, anyone),
     row<&F::set_version, drm_set_version>(DRM_IOCTL_SET_VERSION, master),
     row<&F::gem_close, drm_gem_close>(DRM_IOCTL_GEM_CLOSE, render),
     row<&F::gem_flink, drm_gem_flink>(DRM_IOCTL_GEM_FLINK, auth),
@@ -117,7 +155,14 @@ DrmFile::DrmFile(unsigned minor)
     : minor_(minor), vm_(std::make_shared<Vm>()), vm_state_(std::make_shared<VmState>()) {}
 
 DrmFile::~DrmFile() {
+  {
+    Magics& all = magics();
+    std::lock_guard lock(all.mutex);
+    all.open.erase(magic_);
+  }
   contexts_.clear();
+  for (const auto& [bo, name] : names_)
+    forget_name(name);
   retire([&](Vm::Batch batch) {
     for (auto& [handle, bo] : buffers_) {
       bo->revoke_mmap(this);
@@ -147,43 +192,56 @@ const DrmFile::Ioctl* DrmFile::find_ioctl(unsigned nr) {
 }
 
 // drm_ioctl_permit. Whoever opens the primary node of this card, which drives no display, is its master.
-long DrmFile::permit(const Ioctl& ioctl) const {
+long DrmFile::permit(unsigned permission) const {
+  if (permission & root && !has_cap_sys_admin())
+    return -EACCES;
   if (!is_render())
     return 0;
-  if (ioctl.permission & master)
+  if (permission & master)
     return -EACCES;
-  return ioctl.permission & render ? 0 : -EACCES;
+  return permission & render ? 0 : -EACCES;
+}
+
+long DrmFile::refused(unsigned long request) const {
+  const unsigned nr = _IOC_NR(request);
+  for (const Refusal& one : refusals)
+    if (nr >= one.first && nr <= one.last) {
+      const long error = permit(one.permission);
+      return error < 0 ? error : one.result;
+    }
+  complain("unknown DRM ioctl %#x (%s command %#x)", static_cast<unsigned>(request),
+           nr >= drm_core_cmd_end && nr < drm_driver_cmd_end ? "amdgpu" : "core",
+           nr >= drm_core_cmd_end ? nr - drm_core_cmd_end : nr);
+  return -EINVAL;
 }
 
 long DrmFile::ioctl(unsigned long request, void* argument) {
+  if (_IOC_TYPE(request) != DRM_IOCTL_BASE)
+    return -ENOTTY;
   const unsigned nr = _IOC_NR(request);
   const Ioctl* row = find_ioctl(nr);
-  if (!row) {
-    // Legacy and mode setting calls are known and refused: a card without a display has DRIVER_MODESET off.
-    if (nr >= 0xa0 && nr <= 0xd0)
-      return is_render() ? -EACCES : -EOPNOTSUPP;
-    complain("unknown DRM ioctl %#x (%s command %#x)", static_cast<unsigned>(request),
-             nr >= drm_core_cmd_end && nr < drm_driver_cmd_end ? "amdgpu" : "core",
-             nr >= drm_core_cmd_end ? nr - drm_core_cmd_end : nr);
-    return -EINVAL;
-  }
-  if (const long error = permit(*row); error < 0)
-    return error;
+  if (!row)
+    return refused(request);
 
   // drm_ioctl: the caller's struct may be older and shorter, or newer and longer, than ours.
-  alignas(16) unsigned char data[512] = {};
-  static_assert(sizeof(drm_amdgpu_gem_metadata) <= sizeof data);
-  const std::size_t size = std::min<std::size_t>(_IOC_SIZE(request), sizeof data);
+  alignas(16) unsigned char small[512] = {};
+  static_assert(sizeof(drm_amdgpu_gem_metadata) <= sizeof small);
+  std::vector<unsigned char> large;
+  const std::size_t size = _IOC_SIZE(request);
+  unsigned char* data = small;
+  if (size > sizeof small) {
+    large.resize(size);
+    data = large.data();
+  }
+  const auto user = reinterpret_cast<std::uint64_t>(argument);
   const unsigned long directions = request & row->command;
-  const std::size_t in = directions & IOC_IN ? size : 0;
-  const std::size_t out = directions & IOC_OUT ? size : 0;
-  if ((in || out) && !argument)
+  if (directions & IOC_IN && !copy_from_user(data, user, size))
     return -EFAULT;
-  if (in)
-    std::memcpy(data, argument, in);
-  const long result = row->call ? row->call(*this, data) : syncobjs_.ioctl(nr, data);
-  if (out)
-    std::memcpy(argument, data, out);
+  long result = permit(row->permission);
+  if (result == 0)
+    result = row->call ? row->call(*this, data) : syncobjs_.ioctl(nr, data);
+  if (directions & IOC_OUT && !copy_to_user(user, data, size))
+    result = -EFAULT;
   if (tracing())
     trace("drm %#x -> %ld", nr, result);
   return result;
@@ -205,25 +263,37 @@ long DrmFile::version(drm_version& args) {
   return error;
 }
 
+// The bus id is there from SET_VERSION on.
 long DrmFile::get_unique(drm_unique& args) {
-  const std::string name = std::string("pci:") + card::pci_slot;
-  if (args.unique_len >= name.size()) {
-    if (!args.unique)
-      return -EFAULT;
-    std::memcpy(args.unique, name.data(), name.size());
-  }
+  const std::string name = has_bus_id_ ? std::string("pci:") + card::pci_slot : std::string();
+  const auto user = reinterpret_cast<std::uint64_t>(args.unique);
+  if (args.unique_len >= name.size() && !copy_to_user(user, name.data(), name.size()))
+    return -EFAULT;
   args.unique_len = name.size();
   return 0;
 }
 
 long DrmFile::get_magic(drm_auth& args) {
-  args.magic = static_cast<drm_magic_t>(vm_state_->id);
+  Magics& all = magics();
+  std::lock_guard lock(all.mutex);
+  if (magic_ == 0) {
+    magic_ = ++all.last;
+    all.open.insert(magic_);
+  }
+  args.magic = magic_;
   return 0;
 }
 
 // Everybody on the primary node is authenticated already.
 long DrmFile::auth_magic(drm_auth& args) {
-  return args.magic == 0 ? -EINVAL : 0;
+  Magics& all = magics();
+  std::lock_guard lock(all.mutex);
+  return all.open.erase(args.magic) ? 0 : -EINVAL;
+}
+
+long DrmFile::get_stats(drm_stats& args) {
+  args = {};
+  return 0;
 }
 
 long DrmFile::get_client(drm_client& args) {
@@ -239,13 +309,18 @@ long DrmFile::get_client(drm_client& args) {
 
 long DrmFile::set_version(drm_set_version& args) {
   constexpr int interface_major = 1, interface_minor = 4;
-  const bool known =
-      (args.drm_di_major == -1 || (args.drm_di_major == interface_major && args.drm_di_minor >= 0 &&
-                                   args.drm_di_minor <= interface_minor)) &&
-      (args.drm_dd_major == -1 ||
-       (args.drm_dd_major == driver_major && args.drm_dd_minor >= 0 && args.drm_dd_minor <= driver_minor));
+  const drm_set_version wanted = args;
   args = {interface_major, interface_minor, driver_major, driver_minor};
-  return known ? 0 : -EINVAL;
+  if (wanted.drm_di_major != -1) {
+    if (wanted.drm_di_major != interface_major || wanted.drm_di_minor < 0 ||
+        wanted.drm_di_minor > interface_minor)
+      return -EINVAL;
+    has_bus_id_ = has_bus_id_ || wanted.drm_di_minor >= 1;
+  }
+  if (wanted.drm_dd_major != -1 &&
+      (wanted.drm_dd_major != driver_major || wanted.drm_dd_minor < 0 || wanted.drm_dd_minor > driver_minor))
+    return -EINVAL;
+  return 0;
 }
 
 long DrmFile::get_cap(drm_get_cap& args) {
@@ -271,19 +346,29 @@ long DrmFile::set_master(drm_auth&) {
   return 0;
 }
 
-std::shared_ptr<File> open_drm(unsigned minor, int, int& error) {
+std::shared_ptr<File> open_drm(unsigned minor, int flags, int& error) {
   if (minor != card::primary_minor && minor != card::render_minor) {
     error = -ENXIO;
+    return nullptr;
+  }
+  if (flags & O_EXCL) {
+    error = -EBUSY;
     return nullptr;
   }
   return std::make_shared<DrmFile>(minor);
 }
 
 std::shared_ptr<File> adopt_sync_descriptor(int fd, const char* name) {
-  if (std::strcmp(name, "syncobj_file") != 0)
-    return nullptr;
-  std::shared_ptr<Syncobj> syncobj = Syncobj::open(fd);
-  return syncobj ? std::make_shared<SyncobjFile>(std::move(syncobj)) : nullptr;
+  if (std::strcmp(name, SharedSyncobj::memfd_name) == 0) {
+    std::shared_ptr<Syncobj> syncobj = Syncobj::open(fd);
+    return syncobj ? std::make_shared<SyncobjFile>(std::move(syncobj)) : nullptr;
+  }
+  // A card that another process opened. Its handles are not ours to have: this is a file with none.
+  if (std::strcmp(name, "amdgpu-renderD128") == 0)
+    return std::make_shared<DrmFile>(card::render_minor);
+  if (std::strcmp(name, "amdgpu-card0") == 0)
+    return std::make_shared<DrmFile>(card::primary_minor);
+  return nullptr;
 }
 
 } // namespace emu::kernel

@@ -41,7 +41,8 @@ private:
   struct Ioctl; // one row of the tables in drm_file.cpp
   friend struct IoctlTable;
   static const Ioctl* find_ioctl(unsigned nr);
-  long permit(const Ioctl& ioctl) const;
+  long permit(unsigned permission) const;
+  long refused(unsigned long request) const;
 
   // drm_file.cpp: what every DRM driver answers
   long version(drm_version& args);
@@ -49,6 +50,7 @@ private:
   long get_magic(drm_auth& args);
   long auth_magic(drm_auth& args);
   long get_client(drm_client& args);
+  long get_stats(drm_stats& args);
   long set_version(drm_set_version& args);
   long get_cap(drm_get_cap& args);
   long set_client_cap(drm_set_client_cap& args);
@@ -67,7 +69,16 @@ private:
   long gem_va(drm_amdgpu_gem_va& args);
   long gem_op(drm_amdgpu_gem_op& args);
   long gem_userptr(drm_amdgpu_gem_userptr& args);
+  struct Name {
+    std::uint32_t name = 0;
+    int fd = -1; // hidden
+  };
+  static void forget_name(const Name& name);
   int map_va(const drm_amdgpu_gem_va& args, std::uint64_t va, const std::shared_ptr<BufferObject>& bo);
+
+  // drm_userptr.cpp
+  static int check_user_pages(std::uint64_t address, std::uint64_t size, std::uint32_t flags);
+  int check_user_pages(const BufferList& buffers);
 
   std::shared_ptr<BufferObject> unbound_memory();
   // Runs work(batch), which unmaps, behind the jobs that there are.
@@ -94,12 +105,17 @@ private:
   long sched(drm_amdgpu_sched& args);
   long vm_ioctl(drm_amdgpu_vm& args);
   long bo_list(drm_amdgpu_bo_list& args);
-  int make_buffer_list(const drm_amdgpu_bo_list_in& in, BufferList& out);
+  long allocate_context(std::int32_t priority, std::uint32_t& id);
+  static long query_context(const ContextState& state, drm_amdgpu_ctx& args, bool newer);
+  static int read_buffer_list(const drm_amdgpu_bo_list_in& in, std::vector<drm_amdgpu_bo_list_entry>& out);
+  int make_buffer_list(const std::vector<drm_amdgpu_bo_list_entry>& entries, BufferList& out);
 
   // drm_cs.cpp, drm_wait.cpp
   long cs(drm_amdgpu_cs& args);
   long wait_cs(drm_amdgpu_wait_cs& args);
   long wait_fences(drm_amdgpu_wait_fences& args);
+  long wait_all_fences(drm_amdgpu_wait_fences& args, const std::vector<drm_amdgpu_fence>& fences);
+  long wait_any_fence(drm_amdgpu_wait_fences& args, const std::vector<drm_amdgpu_fence>& fences);
   long fence_to_handle(drm_amdgpu_fence_to_handle& args);
   int user_fence(const drm_amdgpu_fence& user, FenceRef& fence);
   friend class Submitter;
@@ -114,7 +130,11 @@ private:
   std::map<std::uint32_t, std::shared_ptr<BufferObject>> buffers_;
   std::map<const BufferObject*, std::uint32_t> handles_; // the handle that PRIME import gives
   std::map<std::uint32_t, std::shared_ptr<BufferList>> lists_;
+  std::map<const BufferObject*, Name> names_;                  // GEM_FLINK
+  std::map<const BufferObject*, std::uint32_t> userptr_flags_; // GEM_USERPTR
   bool reserved_vmid_ = false;
+  bool has_bus_id_ = false;
+  drm_magic_t magic_ = 0;
   std::shared_ptr<BufferObject> unbound_; // what sparse mappings show
 };
 

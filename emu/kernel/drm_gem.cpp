@@ -4,15 +4,18 @@
 
 #include "device.hpp"
 #include "drm_reservation.hpp"
+#include "pid_lock.hpp"
 #include "process.hpp"
 #include "real.hpp"
+#include "user_memory.hpp"
+#include "userptr.hpp"
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mman.h>
 
 namespace emu::kernel {
@@ -29,36 +32,30 @@ constexpr std::uint64_t va_reserved_top = (2ull << 20) + (2ull << 20) + (1ull <<
 constexpr std::uint64_t gmc_hole_start = 0x0000'8000'0000'0000, gmc_hole_end = 0xffff'8000'0000'0000;
 constexpr std::uint64_t gmc_hole_mask = 0x0000'ffff'ffff'ffff;
 
-// amdgpu_gem_are_domains_valid: CPU, GTT and VRAM mix; the others stand alone.
+constexpr std::uint32_t normal_domains =
+    AMDGPU_GEM_DOMAIN_CPU | AMDGPU_GEM_DOMAIN_GTT | AMDGPU_GEM_DOMAIN_VRAM;
+constexpr std::uint32_t on_chip_domains =
+    AMDGPU_GEM_DOMAIN_GDS | AMDGPU_GEM_DOMAIN_GWS | AMDGPU_GEM_DOMAIN_OA;
+constexpr std::uint64_t mmap_space = 1ull
+                                     << 40; // DRM_FILE_PAGE_OFFSET_SIZE pages: room for one buffer at most
+
+// amdgpu_gem_are_domains_valid: CPU, GTT and VRAM mix, and may all be absent; the others stand alone.
 bool domains_valid(std::uint64_t domains) {
-  switch (domains) {
-  case AMDGPU_GEM_DOMAIN_CPU:
-  case AMDGPU_GEM_DOMAIN_GTT:
-  case AMDGPU_GEM_DOMAIN_VRAM:
-  case AMDGPU_GEM_DOMAIN_GDS:
-  case AMDGPU_GEM_DOMAIN_GWS:
-  case AMDGPU_GEM_DOMAIN_OA:
-    return true;
-  default: {
-    constexpr std::uint64_t memory = AMDGPU_GEM_DOMAIN_CPU | AMDGPU_GEM_DOMAIN_GTT | AMDGPU_GEM_DOMAIN_VRAM;
-    return domains != 0 && (domains & ~memory) == 0;
-  }
-  }
+  if (domains & ~static_cast<std::uint64_t>(normal_domains | on_chip_domains))
+    return false;
+  const std::uint64_t special = domains & on_chip_domains;
+  return special == 0 || ((domains & normal_domains) == 0 && (special & (special - 1)) == 0);
 }
 
-class MetadataLock {
-public:
-  explicit MetadataLock(BufferMetadata& meta) : meta_(meta) {
-    while (meta_.lock.exchange(1, std::memory_order_acquire) != 0)
-      sched_yield();
-  }
-  ~MetadataLock() { meta_.lock.store(0, std::memory_order_release); }
-  MetadataLock(const MetadataLock&) = delete;
-  MetadataLock& operator=(const MetadataLock&) = delete;
-
-private:
-  BufferMetadata& meta_;
-};
+// amdgpu_bo_create: of on-chip memory every byte, barrier or slot counts a page. 0 where it overflows.
+std::uint64_t size_in_bytes(std::uint64_t size, std::uint64_t domains) {
+  const std::uint64_t page_mask = memory::page_size - 1;
+  if (domains & AMDGPU_GEM_DOMAIN_GDS)
+    return ((size + 3) & ~3ull) * memory::page_size;
+  if (domains & on_chip_domains)
+    return size * memory::page_size;
+  return (size + page_mask) & ~page_mask;
+}
 
 } // namespace
 
@@ -91,6 +88,7 @@ std::uint32_t DrmFile::handle_for(std::shared_ptr<BufferObject> bo) {
 long DrmFile::gem_close(drm_gem_close& args) {
   std::shared_ptr<BufferObject> bo;
   bool last = true;
+  Name name;
   {
     std::lock_guard lock(gem_mutex_);
     auto it = buffers_.find(args.handle);
@@ -102,7 +100,15 @@ long DrmFile::gem_close(drm_gem_close& args) {
       handles_.erase(known);
     for (const auto& [handle, other] : buffers_)
       last = last && other != bo;
+    if (auto named = names_.find(bo.get()); last && named != names_.end()) {
+      name = named->second;
+      names_.erase(named);
+    }
+    if (last)
+      userptr_flags_.erase(bo.get());
   }
+  if (name.name != 0)
+    forget_name(name);
   bo->revoke_mmap(this);
   if (last)
     retire([&](Vm::Batch batch) {
@@ -112,15 +118,60 @@ long DrmFile::gem_close(drm_gem_close& args) {
   return 0;
 }
 
-long DrmFile::gem_flink(drm_gem_flink& args) {
-  if (!find_buffer(args.handle))
-    return -ENOENT;
-  complain("GEM_FLINK: global buffer names are not emulated; share dma-bufs");
-  return -EINVAL;
+void DrmFile::forget_name(const Name& name) {
+  Machine::get().forget_name(name.name, name.fd);
+  fd_table::close_hidden(name.fd);
 }
 
-long DrmFile::gem_open(drm_gem_open&) {
-  return -ENOENT;
+// The name is this file's: it goes with the file's last handle of the buffer. (In the kernel with
+// everybody's.)
+long DrmFile::gem_flink(drm_gem_flink& args) {
+  std::lock_guard lock(gem_mutex_);
+  auto it = buffers_.find(args.handle);
+  if (it == buffers_.end())
+    return -ENOENT;
+  if (auto known = names_.find(it->second.get()); known != names_.end()) {
+    args.name = known->second.name;
+    return 0;
+  }
+  const int fd = it->second->is_userptr() ? -EINVAL : it->second->export_fd(DRM_CLOEXEC | DRM_RDWR);
+  if (fd < 0) {
+    complain("GEM_FLINK of the program's own memory is not emulated");
+    return fd;
+  }
+  struct stat64 status;
+  real::fstat(fd, status);
+  fd_table::forget(fd);
+  const int hidden = fd_table::hide(fd);
+  if (hidden < 0)
+    return hidden;
+  const std::uint32_t name = Machine::get().name_buffer(hidden, status.st_dev, status.st_ino);
+  if (name == 0) {
+    fd_table::close_hidden(hidden);
+    return -ENOSPC;
+  }
+  names_[it->second.get()] = {name, hidden};
+  args.name = name;
+  return 0;
+}
+
+long DrmFile::gem_open(drm_gem_open& args) {
+  const std::optional<Machine::NamedBuffer> named = Machine::get().find_name(args.name);
+  if (!named)
+    return -ENOENT;
+  char path[48];
+  std::snprintf(path, sizeof path, "/proc/%u/fd/%d", named->pid, named->fd);
+  const int fd = real::open(path, O_RDWR | O_CLOEXEC);
+  if (fd < 0)
+    return -ENOENT;
+  std::shared_ptr<BufferObject> bo;
+  const int error = BufferObject::import_fd(fd, bo);
+  real::close(fd);
+  if (error < 0)
+    return error;
+  args.size = bo->size();
+  args.handle = new_handle(std::move(bo)); // a new one every time
+  return 0;
 }
 
 long DrmFile::prime_handle_to_fd(drm_prime_handle& args) {
@@ -157,17 +208,30 @@ long DrmFile::gem_create(drm_amdgpu_gem_create& args) {
   if ((in.domain_flags & ~known_flags) || !domains_valid(in.domains) ||
       (in.domain_flags & AMDGPU_GEM_CREATE_ENCRYPTED))
     return -EINVAL;
-  if (in.domains & (AMDGPU_GEM_DOMAIN_GDS | AMDGPU_GEM_DOMAIN_GWS | AMDGPU_GEM_DOMAIN_OA)) {
-    complain("GDS, GWS and OA memory is not emulated");
-    return -EINVAL;
-  }
-  const std::uint64_t flags =
+  std::uint64_t flags =
       in.domain_flags | AMDGPU_GEM_CREATE_VRAM_CLEARED | AMDGPU_GEM_CREATE_VRAM_WIPE_ON_RELEASE;
+  if (in.domains & on_chip_domains) {
+    if (flags & AMDGPU_GEM_CREATE_VM_ALWAYS_VALID)
+      return -EINVAL;
+    flags |= AMDGPU_GEM_CREATE_NO_CPU_ACCESS;
+  }
+  flags &= ~static_cast<std::uint64_t>(AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED); // a hint
   auto domains = static_cast<std::uint32_t>(in.domains);
+  const std::uint64_t size = size_in_bytes(in.bo_size, domains);
+  if (domains & (AMDGPU_GEM_DOMAIN_GTT | AMDGPU_GEM_DOMAIN_VRAM)) {
+    // What no memory can hold is told apart first.
+    const std::uint64_t most = domains == AMDGPU_GEM_DOMAIN_VRAM ? std::max(card::vram_size, gtt_size())
+                               : domains & AMDGPU_GEM_DOMAIN_GTT ? gtt_size()
+                                                                 : card::vram_size;
+    if (size >= most)
+      return -ENOMEM;
+  }
+  if (size == 0 || size > mmap_space)
+    return -ENOSPC; // drm_vma_offset_add has no place for it
   std::shared_ptr<BufferObject> bo;
-  int error = BufferObject::create(in.bo_size, in.alignment, domains, flags, bo);
+  int error = BufferObject::create(size, in.alignment, domains, flags, bo);
   if (error < 0 && domains == AMDGPU_GEM_DOMAIN_VRAM)
-    error = BufferObject::create(in.bo_size, in.alignment, domains | AMDGPU_GEM_DOMAIN_GTT, flags, bo);
+    error = BufferObject::create(size, in.alignment, domains | AMDGPU_GEM_DOMAIN_GTT, flags, bo);
   if (error < 0)
     return error;
   args = {};
@@ -210,7 +274,7 @@ long DrmFile::gem_metadata(drm_amdgpu_gem_metadata& args) {
     return -ENOENT;
   BufferMetadata& meta = bo->meta();
   static_assert(sizeof meta.umd == sizeof args.data.data);
-  MetadataLock lock(meta);
+  PidLock lock(meta.lock);
   if (args.op == AMDGPU_GEM_METADATA_OP_GET_METADATA) {
     args.data.tiling_info = meta.tiling_info;
     args.data.data_size_bytes = meta.umd_size;
@@ -221,7 +285,8 @@ long DrmFile::gem_metadata(drm_amdgpu_gem_metadata& args) {
       return -EINVAL;
     meta.tiling_info = args.data.tiling_info;
     meta.umd_size = args.data.data_size_bytes;
-    meta.umd_flags = args.data.data_size_bytes ? args.data.flags : 0;
+    if (args.data.data_size_bytes)
+      meta.umd_flags = args.data.flags;
     std::memcpy(meta.umd, args.data.data, args.data.data_size_bytes);
   }
   return 0;
@@ -277,8 +342,12 @@ long DrmFile::gem_va(drm_amdgpu_gem_va& args) {
     bo = sparse ? unbound_memory() : find_buffer(args.handle);
     if (!bo)
       return sparse ? -ENOMEM : -ENOENT;
-    if (sparse)
+    // The offset of a sparse mapping is checked, and means nothing.
+    if (sparse && args.operation != AMDGPU_VA_OP_UNMAP) {
+      if (args.offset_in_bo % memory::page_size != 0 || args.offset_in_bo + args.map_size < args.map_size)
+        return -EINVAL;
       args.offset_in_bo = 0;
+    }
   }
   switch (args.operation) {
   case AMDGPU_VA_OP_MAP:
@@ -303,21 +372,18 @@ long DrmFile::gem_op(drm_amdgpu_gem_op& args) {
     return -ENOENT;
   switch (args.op) {
   case AMDGPU_GEM_OP_GET_GEM_CREATE_INFO: {
-    auto* out = reinterpret_cast<drm_amdgpu_gem_create_in*>(args.value);
-    if (!out)
-      return -EFAULT;
-    out->bo_size = bo->size();
-    out->alignment = (bo->meta().alignment + memory::page_size - 1) & ~(memory::page_size - 1);
-    out->domains = bo->domains();
-    out->domain_flags = bo->flags();
-    return 0;
+    drm_amdgpu_gem_create_in info = {};
+    info.bo_size = bo->size();
+    info.alignment = (bo->meta().alignment + memory::page_size - 1) & ~(memory::page_size - 1);
+    info.domains = bo->domains();
+    info.domain_flags = bo->flags();
+    return copy_to_user(args.value, &info, sizeof info) ? 0 : -EFAULT;
   }
   case AMDGPU_GEM_OP_SET_PLACEMENT:
     if (bo->is_userptr())
       return -EPERM;
     // Only a wish: where a buffer lives is not modelled.
-    bo->meta().domains =
-        args.value & (AMDGPU_GEM_DOMAIN_VRAM | AMDGPU_GEM_DOMAIN_GTT | AMDGPU_GEM_DOMAIN_CPU);
+    bo->meta().domains = args.value & normal_domains;
     return 0;
   default:
     return -EINVAL;
@@ -332,10 +398,20 @@ long DrmFile::gem_userptr(drm_amdgpu_gem_userptr& args) {
     return -EINVAL;
   if (!(args.flags & AMDGPU_GEM_USERPTR_READONLY) && !(args.flags & AMDGPU_GEM_USERPTR_REGISTER))
     return -EACCES;
+  if (args.size == 0 || args.size > mmap_space)
+    return -ENOSPC;
+  if (args.flags & AMDGPU_GEM_USERPTR_VALIDATE)
+    if (const int error = check_user_pages(args.addr, args.size, args.flags); error < 0)
+      return error;
   std::shared_ptr<BufferObject> bo;
   if (const int error = BufferObject::create_userptr(reinterpret_cast<void*>(args.addr), args.size, bo);
       error < 0)
     return error;
+  {
+    std::lock_guard lock(gem_mutex_);
+    userptr_flags_[bo.get()] = args.flags;
+  }
+  userptr::watch(bo, !(args.flags & AMDGPU_GEM_USERPTR_READONLY));
   args.handle = new_handle(std::move(bo));
   return 0;
 }

@@ -4,6 +4,7 @@
 #include "device.hpp"
 #include "process.hpp"
 #include "settings.hpp"
+#include "user_memory.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -57,11 +58,13 @@ struct DeviceInfo {
 static_assert(sizeof(drm_amdgpu_info_device) == 368);
 static_assert(sizeof(DeviceInfo) == 440);
 
+long answer(const drm_amdgpu_info& args, const void* value, std::size_t size) {
+  return copy_to_user(args.return_pointer, value, std::min<std::size_t>(args.return_size, size)) ? 0
+                                                                                                 : -EFAULT;
+}
 template <class T>
 long answer(const drm_amdgpu_info& args, const T& value) {
-  std::memcpy(reinterpret_cast<void*>(args.return_pointer), &value,
-              std::min<std::size_t>(args.return_size, sizeof value));
-  return 0;
+  return answer(args, &value, sizeof value);
 }
 long answer32(const drm_amdgpu_info& args, std::uint32_t value) {
   return answer(args, value);
@@ -243,8 +246,16 @@ long DrmFile::info_ring(const drm_amdgpu_info& args) {
   return answer(args, ip);
 }
 
+// nv_allowed_read_registers: the status registers of what is idle here, and the address configuration.
 long DrmFile::info_registers(const drm_amdgpu_info& args) {
-  constexpr std::uint32_t gb_addr_config = 0x263e, grbm_status = 0x2004, grbm_status2 = 0x2002;
+  constexpr std::uint32_t gb_addr_config = 0x263e;
+  constexpr std::uint32_t status[] = {
+      0x2004, 0x2002, 0x2005, 0x2006, 0x200e, 0x200f, // GRBM_STATUS, GRBM_STATUS2, GRBM_STATUS_SE0 to SE3
+      0x1285, 0x1885,                                 // SDMA0_STATUS_REG, SDMA1_STATUS_REG
+      0x21a0, 0x219c, 0x219d, 0x219e,                 // CP_STAT, CP_STALLED_STAT1 to 3
+      0x2084, 0x2085, 0x2086,                         // CP_CPC_STATUS, BUSY_STAT, STALLED_STAT1
+      0x2087, 0x2088, 0x2089,                         // CP_CPF_STATUS, BUSY_STAT, STALLED_STAT1
+  };
   const std::uint32_t se =
       args.read_mmr_reg.instance >> AMDGPU_INFO_MMR_SE_INDEX_SHIFT & AMDGPU_INFO_MMR_SE_INDEX_MASK;
   const std::uint32_t sh =
@@ -257,15 +268,10 @@ long DrmFile::info_registers(const drm_amdgpu_info& args) {
     const std::uint32_t offset = args.read_mmr_reg.dword_offset + i;
     if (offset == gb_addr_config)
       values[i] = card::gb_addr_config;
-    else if (offset == grbm_status || offset == grbm_status2)
-      values[i] = 0; // idle
-    else
-      return -EFAULT; // not on the kernel's list, or not here: status registers of blocks that are not
-                      // modelled
+    else if (std::find(std::begin(status), std::end(status), offset) == std::end(status))
+      return -EFAULT;
   }
-  std::memcpy(reinterpret_cast<void*>(args.return_pointer), values,
-              std::min<std::size_t>(args.return_size, args.read_mmr_reg.count * sizeof(std::uint32_t)));
-  return 0;
+  return answer(args, values, args.read_mmr_reg.count * sizeof values[0]);
 }
 
 long DrmFile::info_sensor(const drm_amdgpu_info& args) {
@@ -343,7 +349,7 @@ long DrmFile::info(drm_amdgpu_info& args) {
   case AMDGPU_INFO_VRAM_LOST_COUNTER:
     return answer32(args, 0);
   case AMDGPU_INFO_RAS_ENABLED_FEATURES:
-    return answer64(args, 0);
+    return -EINVAL; // no RAS on this card
   case AMDGPU_INFO_VIDEO_CAPS:
     return info_video_caps(args);
   case info_max_ibs: {

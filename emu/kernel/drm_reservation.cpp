@@ -1,17 +1,16 @@
 #include "drm_reservation.hpp"
 
+#include "pid_lock.hpp"
 #include "process.hpp"
 #include "real.hpp"
+#include "sync_file.hpp"
+#include "user_memory.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 
 #include <linux/dma-buf.h>
-#include <sched.h>
 #include <unistd.h>
-
-#include "sync_file.hpp"
 
 #ifndef DMA_BUF_IOCTL_EXPORT_SYNC_FILE
 #error "linux/dma-buf.h is older than 6.0"
@@ -38,29 +37,6 @@ ReservationData& data_of(BufferObject& bo) {
   return *reinterpret_cast<ReservationData*>(bo.meta().reservation);
 }
 
-// Held for a few instructions only. A holder that died is robbed.
-class ReservationLock {
-public:
-  explicit ReservationLock(ReservationData& data) : data_(data) {
-    const auto self = static_cast<std::uint32_t>(getpid());
-    for (unsigned turn = 0;; ++turn) {
-      std::uint32_t holder = 0;
-      if (data_.holder.compare_exchange_weak(holder, self))
-        return;
-      if (turn % 256 == 255 && holder != 0 && kill(static_cast<pid_t>(holder), 0) != 0 && errno == ESRCH &&
-          data_.holder.compare_exchange_strong(holder, self))
-        return;
-      sched_yield();
-    }
-  }
-  ~ReservationLock() { data_.holder.store(0); }
-  ReservationLock(const ReservationLock&) = delete;
-  ReservationLock& operator=(const ReservationLock&) = delete;
-
-private:
-  ReservationData& data_;
-};
-
 void drop_signaled(ReservationData& data) {
   auto* end =
       std::remove_if(data.entries, data.entries + data.count, [](const ReservationData::Entry& entry) {
@@ -73,7 +49,7 @@ void drop_signaled(ReservationData& data) {
 
 void Reservation::add(const FenceRef& fence, std::uint64_t vm, bool write) {
   ReservationData& data = data_of(*bo_);
-  ReservationLock lock(data);
+  PidLock lock(data.holder);
   for (std::uint32_t i = 0; i < data.count; ++i) {
     ReservationData::Entry& entry = data.entries[i];
     if (entry.fence.slot != fence.slot)
@@ -99,7 +75,7 @@ void Reservation::add(PayloadView fences, bool write) {
 
 Payload Reservation::pending(std::uint64_t vm, bool writes_only) {
   ReservationData& data = data_of(*bo_);
-  ReservationLock lock(data);
+  PidLock lock(data.holder);
   drop_signaled(data);
   Payload fences;
   for (std::uint32_t i = 0; i < data.count; ++i) {
@@ -110,33 +86,56 @@ Payload Reservation::pending(std::uint64_t vm, bool writes_only) {
   return fences;
 }
 
-long dma_buf_sync_file_ioctl(BufferObject& bo, unsigned long request, void* argument) {
-  if (!argument)
+namespace {
+
+bool bad_sync_flags(std::uint32_t flags) {
+  return (flags & ~DMA_BUF_SYNC_RW) || !(flags & DMA_BUF_SYNC_RW);
+}
+
+long export_sync_file(BufferObject& bo, std::uint64_t user) {
+  dma_buf_export_sync_file args;
+  if (!copy_from_user(&args, user, sizeof args))
     return -EFAULT;
-  if (static_cast<std::uint32_t>(request) == static_cast<std::uint32_t>(DMA_BUF_IOCTL_EXPORT_SYNC_FILE)) {
-    auto& args = *static_cast<dma_buf_export_sync_file*>(argument);
-    if ((args.flags & ~DMA_BUF_SYNC_RW) || !(args.flags & DMA_BUF_SYNC_RW))
-      return -EINVAL;
-    // Who means to write waits for everybody, who reads for writers.
-    Payload fences = Reservation(bo).pending(0, !(args.flags & DMA_BUF_SYNC_WRITE));
-    const int fd = SyncFile::create(fences.empty() ? payload::stub() : fences, {});
-    if (fd < 0)
-      return fd;
-    args.fd = fd;
+  if (bad_sync_flags(args.flags))
+    return -EINVAL;
+  // Who means to write waits for everybody, who reads for writers.
+  const Payload fences = Reservation(bo).pending(0, !(args.flags & DMA_BUF_SYNC_WRITE));
+  args.fd = SyncFile::create(fences.empty() ? payload::stub() : fences, {});
+  if (args.fd < 0)
+    return args.fd;
+  if (copy_to_user(user, &args, sizeof args))
     return 0;
+  fd_table::forget(args.fd);
+  real::close(args.fd);
+  return -EFAULT;
+}
+
+long import_sync_file(BufferObject& bo, std::uint64_t user) {
+  dma_buf_import_sync_file args;
+  if (!copy_from_user(&args, user, sizeof args))
+    return -EFAULT;
+  if (bad_sync_flags(args.flags))
+    return -EINVAL;
+  const std::shared_ptr<SyncFile> file = SyncFile::from_fd(args.fd);
+  if (!file)
+    return -EINVAL;
+  Reservation(bo).add(file->fence(), args.flags & DMA_BUF_SYNC_WRITE);
+  return 0;
+}
+
+} // namespace
+
+long dma_buf_sync_file_ioctl(BufferObject& bo, unsigned long request, void* argument) {
+  const auto user = reinterpret_cast<std::uint64_t>(argument);
+  switch (static_cast<std::uint32_t>(request)) {
+  case static_cast<std::uint32_t>(DMA_BUF_IOCTL_EXPORT_SYNC_FILE):
+    return export_sync_file(bo, user);
+  case static_cast<std::uint32_t>(DMA_BUF_IOCTL_IMPORT_SYNC_FILE):
+    return import_sync_file(bo, user);
+  default:
+    complain("unknown ioctl %#lx on a dma-buf", request);
+    return -ENOTTY;
   }
-  if (static_cast<std::uint32_t>(request) == static_cast<std::uint32_t>(DMA_BUF_IOCTL_IMPORT_SYNC_FILE)) {
-    const auto& args = *static_cast<const dma_buf_import_sync_file*>(argument);
-    if ((args.flags & ~DMA_BUF_SYNC_RW) || !(args.flags & DMA_BUF_SYNC_RW))
-      return -EINVAL;
-    const std::shared_ptr<SyncFile> file = SyncFile::from_fd(args.fd);
-    if (!file)
-      return -EINVAL;
-    Reservation(bo).add(file->fence(), args.flags & DMA_BUF_SYNC_WRITE);
-    return 0;
-  }
-  complain("unknown ioctl %#lx on a dma-buf", request);
-  return -ENOTTY;
 }
 
 } // namespace emu::kernel

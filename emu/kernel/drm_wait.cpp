@@ -4,6 +4,7 @@
 
 #include "process.hpp"
 #include "sync_file.hpp"
+#include "user_array.hpp"
 
 #include <cerrno>
 
@@ -44,33 +45,53 @@ long DrmFile::wait_cs(drm_amdgpu_wait_cs& args) {
   return 0;
 }
 
-long DrmFile::wait_fences(drm_amdgpu_wait_fences& args) {
-  const drm_amdgpu_wait_fences_in in = args.in;
-  const auto* user = reinterpret_cast<const drm_amdgpu_fence*>(in.fences);
-  if (in.fence_count && !user)
-    return -EFAULT;
-  std::vector<FenceRef> fences(in.fence_count);
-  for (std::uint32_t i = 0; i < in.fence_count; ++i)
-    if (const int error = user_fence(user[i], fences[i]); error < 0)
-      return error;
-
+// One after the other, as the kernel looks them up too: a wrong one counts only once it is its turn.
+long DrmFile::wait_all_fences(drm_amdgpu_wait_fences& args, const std::vector<drm_amdgpu_fence>& fences) {
   Machine& machine = Machine::get();
-  std::uint32_t first = ~0u;
-  const bool done = machine.wait(deadline_of(in.timeout_ns), [&] {
-    std::uint32_t count = 0;
-    for (std::uint32_t i = 0; i < fences.size(); ++i)
-      if (machine.signaled(fences[i]) && count++ == 0)
-        first = i;
-    return in.wait_all ? count == fences.size() : count > 0;
-  });
-  for (std::size_t i = 0; done && i < fences.size(); ++i)
-    if (const int error = in.wait_all || i == first ? machine.error_of(fences[i]) : 0)
+  const Deadline deadline = deadline_of(args.in.timeout_ns);
+  bool done = true;
+  for (const drm_amdgpu_fence& user : fences) {
+    FenceRef fence;
+    if (const int error = user_fence(user, fence); error < 0)
       return error;
+    done = machine.wait(deadline, [&] { return machine.signaled(fence); });
+    if (!done)
+      break;
+    if (const int error = machine.error_of(fence))
+      return error;
+  }
   args = {};
   args.out.status = done;
-  if (!in.wait_all)
-    args.out.first_signaled = done ? first : ~0u;
   return 0;
+}
+
+long DrmFile::wait_any_fence(drm_amdgpu_wait_fences& args, const std::vector<drm_amdgpu_fence>& fences) {
+  Machine& machine = Machine::get();
+  const Deadline deadline = deadline_of(args.in.timeout_ns);
+  std::vector<FenceRef> refs(fences.size());
+  for (std::size_t i = 0; i < fences.size(); ++i)
+    if (const int error = user_fence(fences[i], refs[i]); error < 0)
+      return error;
+  if (refs.empty())
+    return -EINVAL; // dma_fence_wait_any_timeout wants at least one
+  std::size_t first = 0;
+  const bool done = machine.wait(deadline, [&] {
+    for (first = 0; first < refs.size(); ++first)
+      if (machine.signaled(refs[first]))
+        return true;
+    return false;
+  });
+  args = {};
+  args.out.status = done;
+  args.out.first_signaled = done ? static_cast<std::uint32_t>(first) : ~0u;
+  return done ? machine.error_of(refs[first]) : 0;
+}
+
+long DrmFile::wait_fences(drm_amdgpu_wait_fences& args) {
+  std::vector<drm_amdgpu_fence> fences;
+  if (const int error = copy_array_from_user(fences, args.in.fences, args.in.fence_count); error < 0)
+    return error;
+  return args.in.wait_all ? wait_all_fences(args, fences) : wait_any_fence(args, fences);
 }
 
 long DrmFile::fence_to_handle(drm_amdgpu_fence_to_handle& args) {

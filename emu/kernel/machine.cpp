@@ -1,6 +1,6 @@
 #include "machine.hpp"
 
-#include "bo.hpp"
+#include "machine_state.hpp"
 #include "process.hpp"
 #include "real.hpp"
 
@@ -25,51 +25,9 @@ namespace emu::kernel {
 
 namespace {
 
-constexpr std::uint64_t magic_value = 0x656e'6968'6361'6d31ull; // "1machine"
-constexpr std::uint32_t layout_version = 1;                     // part of the file's name too
-constexpr unsigned process_count = 256;
-constexpr unsigned slot_count = 16384;
-constexpr std::size_t boot_id_size = 40;
-
-struct ProcessEntry {
-  std::atomic<std::uint64_t> incarnation; // 0: free; else unique to one process's stay
-  std::uint32_t pid;
-  std::uint32_t reserved;
-  std::uint64_t start_time; // field 22 of /proc/PID/stat: with the pid, names a process for good
-  std::atomic<std::int32_t> waiters;
-  MemoryUsage usage;
-};
-
-struct FenceSlot {
-  std::atomic<std::uint32_t> owner; // process index + 1; 0: free
-  std::atomic<std::int32_t> error;  // of the fences from `failed` on
-  std::atomic<std::uint64_t> issued;
-  std::atomic<std::uint64_t> completed;
-  std::atomic<std::uint64_t> failed;
-  std::atomic<std::uint64_t> time;
-};
-
-} // namespace
-
-struct MachineState {
-  std::atomic<std::uint64_t> magic;
-  std::uint32_t version;
-  std::uint32_t size;
-  char boot_id[boot_id_size];
-
-  alignas(64) std::atomic<std::uint32_t> events;
-  std::atomic<std::int32_t> waiters;
-  std::atomic<std::uint64_t> next_fence_context;
-  std::atomic<std::uint64_t> next_incarnation;
-  std::atomic<std::uint32_t> resets;
-
-  pthread_mutex_t table_lock; // robust: the tables stay consistent at every step
-  std::uint32_t next_slot;
-  ProcessEntry processes[process_count];
-  FenceSlot slots[slot_count];
-};
-
-namespace {
+constexpr unsigned process_count = MachineState::process_count;
+constexpr unsigned slot_count = MachineState::slot_count;
+constexpr std::size_t boot_id_size = MachineState::boot_id_size;
 
 class TableLock {
 public:
@@ -119,6 +77,10 @@ std::uint64_t start_time_of(std::uint32_t pid) {
   return 0;
 }
 
+bool is_alive(const ProcessEntry& entry) {
+  return start_time_of(entry.pid) == entry.start_time;
+}
+
 void read_boot_id(char (&id)[boot_id_size]) {
   std::memset(id, 0, sizeof id);
   if (!read_text("/proc/sys/kernel/random/boot_id", id, sizeof id))
@@ -131,7 +93,7 @@ long futex(std::atomic<std::uint32_t>* word, int operation, std::uint32_t value,
 
 void initialise(MachineState* state, const char* boot_id) {
   new (state) MachineState{};
-  state->version = layout_version;
+  state->version = MachineState::layout_version;
   state->size = sizeof(MachineState);
   std::memcpy(state->boot_id, boot_id, boot_id_size);
   state->next_fence_context = 1;
@@ -142,7 +104,7 @@ void initialise(MachineState* state, const char* boot_id) {
   pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
   pthread_mutex_init(&state->table_lock, &attributes);
   pthread_mutexattr_destroy(&attributes);
-  state->magic.store(magic_value, std::memory_order_release);
+  state->magic.store(MachineState::magic_value, std::memory_order_release);
 }
 
 [[noreturn]] void give_up(const char* what, int error) {
@@ -152,7 +114,7 @@ void initialise(MachineState* state, const char* boot_id) {
 
 // Maps the machine's file; makes or renews it where it is absent, from before the last boot, or damaged.
 MachineState* map_state() {
-  const std::string path = machine_directory() + "/machine-" + std::to_string(layout_version);
+  const std::string path = machine_directory() + "/" + MachineState::file_name();
   char boot_id[boot_id_size];
   read_boot_id(boot_id);
   const int fd = real::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -171,11 +133,11 @@ MachineState* map_state() {
   if (real::failed(memory))
     give_up("mmap", real::error_of(memory));
   auto* state = static_cast<MachineState*>(memory);
-  const bool sound = state->magic.load(std::memory_order_acquire) == magic_value &&
-                     state->version == layout_version && state->size == sizeof(MachineState) &&
+  const bool sound = state->magic.load(std::memory_order_acquire) == MachineState::magic_value &&
+                     state->version == MachineState::layout_version && state->size == sizeof(MachineState) &&
                      std::memcmp(state->boot_id, boot_id, boot_id_size) == 0;
   if (!sound) {
-    if (!fresh && state->magic.load() != 0 && state->magic.load() != magic_value)
+    if (!fresh && state->magic.load() != 0 && state->magic.load() != MachineState::magic_value)
       complain("%s is damaged; starting afresh", path.c_str());
     initialise(state, boot_id);
   }
@@ -224,7 +186,7 @@ void Machine::join() {
     if (entry.incarnation.load() == 0)
       continue;
     // Also where the entry is this very process's, from before an exec: its engines are gone.
-    if (entry.pid == pid || start_time_of(entry.pid) != entry.start_time)
+    if (entry.pid == pid || !is_alive(entry))
       reap_locked(i);
   }
   for (std::uint32_t i = 0; i < process_count; ++i) {
@@ -251,6 +213,9 @@ void Machine::after_fork_in_child() {
   the_machine->watch_epoll_ = -1;
   for (auto& incarnation : the_machine->watched_incarnation_)
     incarnation = 0;
+  // What there is in the parent stays the parent's: its memory is counted there.
+  the_machine->fork_generation_.fetch_add(1);
+  forget_own_usage();
   the_machine->join();
 }
 
@@ -260,6 +225,8 @@ bool Machine::signaled(const FenceRef& fence) {
   FenceSlot& slot = state_->slots[fence.slot];
   if (slot.completed.load(std::memory_order_acquire) >= fence.sequence)
     return true;
+  if (fence.sequence > slot.issued.load(std::memory_order_acquire))
+    return true; // there is no such fence: half a write of a process that was killed
   const std::uint32_t owner = slot.owner.load(std::memory_order_acquire);
   if (owner == 0) // freed this moment: completed is up to date now
     return slot.completed.load(std::memory_order_acquire) >= fence.sequence;
@@ -287,8 +254,9 @@ bool Machine::wait(Deadline deadline, const std::function<bool()>& ready) {
   if (deadline.passed())
     return false;
   ProcessEntry& self = state_->processes[self_];
-  self.waiters.fetch_add(1);
+  // In this order, so that a process that is killed in between leaves one too many and not one too few.
   state_->waiters.fetch_add(1);
+  self.waiters.fetch_add(1);
   timespec until = {deadline.at / 1'000'000'000, deadline.at % 1'000'000'000};
   const timespec* timeout = deadline.at == INT64_MAX ? nullptr : &until;
   bool done = false;
@@ -299,8 +267,8 @@ bool Machine::wait(Deadline deadline, const std::function<bool()>& ready) {
       break;
     futex(&state_->events, FUTEX_WAIT_BITSET, seen, timeout);
   }
-  state_->waiters.fetch_sub(1);
   self.waiters.fetch_sub(1);
+  state_->waiters.fetch_sub(1);
   return done;
 }
 
@@ -330,6 +298,8 @@ std::uint32_t Machine::allocate_slot() {
 
 void Machine::free_slot(std::uint32_t index) {
   FenceSlot& slot = state_->slots[index];
+  if (slot.owner.load() != self_ + 1)
+    return; // the parent's, from before a fork
   slot.completed.store(slot.issued.load(), std::memory_order_release);
   slot.owner.store(0, std::memory_order_release);
   announce();
@@ -341,6 +311,8 @@ FenceRef Machine::issue(std::uint32_t slot) {
 
 void Machine::signal(const FenceRef& fence, int error) {
   FenceSlot& slot = state_->slots[fence.slot];
+  if (slot.owner.load() != self_ + 1)
+    return; // the parent's
   if (error != 0) {
     slot.error.store(error);
     slot.failed.store(fence.sequence, std::memory_order_release);
@@ -364,20 +336,100 @@ void Machine::count_reset() {
   state_->resets.fetch_add(1);
 }
 
-std::uint64_t Machine::total_vram() const {
-  std::uint64_t total = 0;
-  for (const ProcessEntry& entry : state_->processes)
-    if (entry.incarnation.load() != 0)
-      total += entry.usage.vram.load();
-  return total;
+// The dead use none: they are reaped here, lest somebody who knows better sees it in use.
+template <class Member>
+std::uint64_t Machine::total(Member member) {
+  std::uint64_t sum = 0;
+  for (std::uint32_t i = 0; i < process_count; ++i) {
+    const ProcessEntry& entry = state_->processes[i];
+    const std::uint64_t incarnation = entry.incarnation.load();
+    if (incarnation == 0)
+      continue;
+    if (i == self_ || is_alive(entry))
+      sum += (entry.usage.*member).load();
+    else
+      reap(i, incarnation);
+  }
+  return sum;
+}
+std::uint64_t Machine::total_vram() {
+  return total(&MemoryUsage::vram);
+}
+std::uint64_t Machine::total_gtt() {
+  return total(&MemoryUsage::gtt);
 }
 
-std::uint64_t Machine::total_gtt() const {
-  std::uint64_t total = 0;
-  for (const ProcessEntry& entry : state_->processes)
-    if (entry.incarnation.load() != 0)
-      total += entry.usage.gtt.load();
-  return total;
+int Machine::set_clocks(std::uint64_t holder, std::uint32_t level) {
+  TableLock lock(state_->table_lock);
+  release_clocks_of_the_dead_locked();
+  if (state_->clock_owner != 0 && state_->clock_holder != holder)
+    return -EBUSY;
+  if (state_->clock_level == level)
+    return 0;
+  state_->clock_level = level;
+  state_->clock_holder = holder;
+  state_->clock_owner = self_ + 1;
+  return 0;
+}
+
+std::uint32_t Machine::clocks() {
+  TableLock lock(state_->table_lock);
+  release_clocks_of_the_dead_locked();
+  return state_->clock_level;
+}
+
+void Machine::release_clocks(std::uint64_t holder) {
+  TableLock lock(state_->table_lock);
+  if (state_->clock_owner == self_ + 1 && state_->clock_holder == holder)
+    release_clocks_locked();
+}
+
+void Machine::release_clocks_locked() {
+  state_->clock_owner = 0;
+  state_->clock_level = 0; // automatic, as they were before somebody took them
+}
+
+void Machine::release_clocks_of_the_dead_locked() {
+  if (state_->clock_owner == 0 || state_->clock_owner == self_ + 1)
+    return;
+  if (!is_alive(state_->processes[state_->clock_owner - 1]))
+    reap_locked(state_->clock_owner - 1);
+}
+
+std::uint32_t Machine::name_buffer(int fd, std::uint64_t device, std::uint64_t inode) {
+  TableLock lock(state_->table_lock);
+  std::uint32_t unused = 0;
+  for (std::uint32_t i = MachineState::name_count; i > 0; --i) {
+    NameEntry& entry = state_->names[i - 1];
+    if (entry.owner != 0 && !is_alive(state_->processes[entry.owner - 1]))
+      entry.owner = 0;
+    if (entry.owner == 0)
+      unused = i;
+    else if (entry.device == device && entry.inode == inode)
+      return i;
+  }
+  if (unused != 0) {
+    state_->names[unused - 1] = {0, fd, device, inode};
+    state_->names[unused - 1].owner = self_ + 1;
+  }
+  return unused;
+}
+
+std::optional<Machine::NamedBuffer> Machine::find_name(std::uint32_t name) {
+  if (name == 0 || name > MachineState::name_count)
+    return std::nullopt;
+  TableLock lock(state_->table_lock);
+  const NameEntry& entry = state_->names[name - 1];
+  if (entry.owner == 0 || !is_alive(state_->processes[entry.owner - 1]))
+    return std::nullopt;
+  return NamedBuffer{state_->processes[entry.owner - 1].pid, entry.fd};
+}
+
+void Machine::forget_name(std::uint32_t name, int fd) {
+  TableLock lock(state_->table_lock);
+  NameEntry& entry = state_->names[name - 1];
+  if (entry.owner == self_ + 1 && entry.fd == fd)
+    entry.owner = 0;
 }
 
 void Machine::reap_locked(std::uint32_t index) {
@@ -391,6 +443,11 @@ void Machine::reap_locked(std::uint32_t index) {
     slot.completed.store(slot.issued.load(), std::memory_order_release);
     slot.owner.store(0, std::memory_order_release);
   }
+  if (state_->clock_owner == index + 1)
+    release_clocks_locked();
+  for (NameEntry& name : state_->names)
+    if (name.owner == index + 1)
+      name.owner = 0;
   state_->waiters.fetch_sub(entry.waiters.exchange(0));
   entry.incarnation.store(0);
 }
@@ -398,12 +455,12 @@ void Machine::reap_locked(std::uint32_t index) {
 void Machine::reap(std::uint32_t index, std::uint64_t incarnation) {
   {
     TableLock lock(state_->table_lock);
-    if (state_->processes[index].incarnation.load() != incarnation)
-      return;
-    trace("process %u is gone; its fences signal", state_->processes[index].pid);
-    reap_locked(index);
+    if (state_->processes[index].incarnation.load() == incarnation) {
+      trace("process %u is gone; its fences signal", state_->processes[index].pid);
+      reap_locked(index);
+    }
   }
-  announce();
+  announce(); // also where somebody else was faster: that one does not tell
 }
 
 // Makes sure that the death of the process is noticed. Cheap from the second time on.
@@ -416,7 +473,7 @@ void Machine::watch(std::uint32_t index) {
   if (watched_incarnation_[index].load() == incarnation)
     return;
   const long pidfd = syscall(SYS_pidfd_open, entry.pid, 0);
-  if (pidfd < 0 || start_time_of(entry.pid) != entry.start_time) {
+  if (pidfd < 0 || !is_alive(entry)) {
     const bool unknown = pidfd < 0 && errno != ESRCH;
     if (pidfd >= 0)
       real::close(static_cast<int>(pidfd));
@@ -492,6 +549,10 @@ pthread_t start_joinable_thread(const char* name, std::function<void()> body) {
   if (error != 0)
     give_up("pthread_create", -error);
   return thread;
+}
+
+bool process_runs(std::uint32_t pid) {
+  return start_time_of(pid) != 0;
 }
 
 void start_thread(const char* name, std::function<void()> body) {

@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include <pthread.h>
@@ -40,7 +41,7 @@ struct Deadline {
   bool passed() const;
 };
 
-struct MachineState; // what the file holds: machine.cpp
+struct MachineState; // what the file holds: machine_state.hpp
 
 class Machine {
 public:
@@ -77,8 +78,29 @@ public:
   void count_reset();
 
   // Memory in use by all live processes.
-  std::uint64_t total_vram() const;
-  std::uint64_t total_gtt() const;
+  std::uint64_t total_vram();
+  std::uint64_t total_gtt();
+
+  // The GPU's clocks (AMDGPU_CTX_STABLE_PSTATE_*; 0: automatic), which one context of the machine may hold:
+  // EBUSY where another does. `holder` is unique in the machine. They go back when it lets go or its process
+  // dies.
+  int set_clocks(std::uint64_t holder, std::uint32_t level);
+  std::uint32_t clocks();
+  void release_clocks(std::uint64_t holder);
+
+  // Global names of buffers (GEM_FLINK). `fd` is this process's descriptor of the buffer, kept open while it
+  // has the name; a buffer that has one keeps it. 0: no name is left.
+  std::uint32_t name_buffer(int fd, std::uint64_t device, std::uint64_t inode);
+  struct NamedBuffer {
+    std::uint32_t pid = 0;
+    int fd = -1; // of that process
+  };
+  std::optional<NamedBuffer> find_name(std::uint32_t name);
+  void forget_name(std::uint32_t name, int fd);
+
+  // Counts the forks between the first process of the machine's and this one: what was made before the last
+  // one belongs to a parent.
+  std::uint32_t fork_generation() const { return fork_generation_.load(std::memory_order_relaxed); }
 
 private:
   Machine();
@@ -86,10 +108,15 @@ private:
   void watch(std::uint32_t process);
   void reap(std::uint32_t process, std::uint64_t incarnation);
   void reap_locked(std::uint32_t process);
+  template <class Member>
+  std::uint64_t total(Member member);
+  void release_clocks_locked();
+  void release_clocks_of_the_dead_locked();
   void watch_loop();
   static void after_fork_in_child();
 
   MachineState* state_ = nullptr;
+  std::atomic<std::uint32_t> fork_generation_{0};
   std::uint32_t self_ = 0; // index in the process table
   std::mutex watch_mutex_;
   struct Watched {
@@ -120,6 +147,9 @@ public:
 private:
   std::uint32_t slot_;
 };
+
+// Is there such a process, and is it more than a zombie?
+bool process_runs(std::uint32_t pid);
 
 // A thread of the emulator: detached from the program's signals and named for its debugger.
 void start_thread(const char* name, std::function<void()> body);

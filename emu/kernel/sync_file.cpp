@@ -3,6 +3,7 @@
 #include "notifier.hpp"
 #include "process.hpp"
 #include "real.hpp"
+#include "user_memory.hpp"
 
 #include <atomic>
 #include <cerrno>
@@ -143,7 +144,10 @@ std::shared_ptr<SyncFile> SyncFile::from_fd(int fd) {
 }
 
 long SyncFile::merge(void* argument) {
-  auto& data = *static_cast<sync_merge_data*>(argument);
+  const auto user = reinterpret_cast<std::uint64_t>(argument);
+  sync_merge_data data;
+  if (!copy_from_user(&data, user, sizeof data))
+    return -EFAULT;
   if (data.flags || data.pad)
     return -EINVAL;
   const std::shared_ptr<SyncFile> other = from_fd(data.fd2);
@@ -157,11 +161,19 @@ long SyncFile::merge(void* argument) {
   if (fd < 0)
     return fd;
   data.fence = fd;
+  if (!copy_to_user(user, &data, sizeof data)) {
+    fd_table::forget(fd);
+    real::close(fd);
+    return -EFAULT;
+  }
   return 0;
 }
 
 long SyncFile::file_info(void* argument) {
-  auto& info = *static_cast<sync_file_info*>(argument);
+  const auto user = reinterpret_cast<std::uint64_t>(argument);
+  sync_file_info info;
+  if (!copy_from_user(&info, user, sizeof info))
+    return -EFAULT;
   if (info.flags || info.pad)
     return -EINVAL;
   const auto count = static_cast<std::uint32_t>(fence_.size());
@@ -171,16 +183,19 @@ long SyncFile::file_info(void* argument) {
     if (info.num_fences < count)
       return -EINVAL;
     info.status = 1;
-    auto* out = reinterpret_cast<sync_fence_info*>(info.sync_fence_info);
+    std::vector<sync_fence_info> all;
     for (const FenceNode& node : fence_) {
       sync_fence_info one = {};
-      std::snprintf(one.obj_name, sizeof one.obj_name, "ring%u", node.fence.slot);
-      std::snprintf(one.driver_name, sizeof one.driver_name, "drm_sched");
+      const bool is_stub = node.fence.slot == FenceRef::no_slot;
+      std::snprintf(one.obj_name, sizeof one.obj_name, is_stub ? "stub" : "ring%u", node.fence.slot);
+      std::snprintf(one.driver_name, sizeof one.driver_name, is_stub ? "stub" : "drm_sched");
       one.status = status_of({node});
       one.timestamp_ns = one.status != 0 ? Machine::get().signal_time(node.fence) : 0;
       info.status = info.status <= 0 ? info.status : one.status;
-      *out++ = one;
+      all.push_back(one);
     }
+    if (!copy_to_user(info.sync_fence_info, all.data(), all.size() * sizeof all[0]))
+      return -EFAULT;
   }
   if (!name_.empty())
     std::snprintf(info.name, sizeof info.name, "%s", name_.c_str());
@@ -188,19 +203,21 @@ long SyncFile::file_info(void* argument) {
     std::snprintf(info.name, sizeof info.name, "drm_sched-%llu",
                   static_cast<unsigned long long>(fence_.back().fence.sequence));
   info.num_fences = count;
-  return 0;
+  return copy_to_user(user, &info, sizeof info) ? 0 : -EFAULT;
 }
 
 long SyncFile::ioctl(unsigned long request, void* argument) {
-  if (!argument)
-    return -EFAULT;
   switch (static_cast<std::uint32_t>(request)) {
   case SYNC_IOC_MERGE:
     return merge(argument);
   case SYNC_IOC_FILE_INFO:
     return file_info(argument);
-  case static_cast<std::uint32_t>(SYNC_IOC_SET_DEADLINE):
-    return static_cast<sync_set_deadline*>(argument)->pad ? -EINVAL : 0;
+  case static_cast<std::uint32_t>(SYNC_IOC_SET_DEADLINE): {
+    sync_set_deadline deadline;
+    if (!copy_from_user(&deadline, reinterpret_cast<std::uint64_t>(argument), sizeof deadline))
+      return -EFAULT;
+    return deadline.pad ? -EINVAL : 0;
+  }
   default:
     return -ENOTTY;
   }

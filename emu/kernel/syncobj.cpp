@@ -2,34 +2,21 @@
 
 #include "process.hpp"
 #include "real.hpp"
+#include "syncobj_shared.hpp"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <map>
 #include <new>
+#include <set>
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace emu::kernel {
-
-namespace {
-constexpr const char* memfd_name = "syncobj_file";
-constexpr std::uint64_t magic_value = 0x3162'6f63'6e79'7331ull;
-constexpr std::uint32_t node_capacity = 2048;
-} // namespace
-
-// A payload is written into the buffer that is not in use, then `current` changes in one store: a process
-// that dies half-way leaves the old payload.
-struct SharedSyncobj {
-  std::uint64_t magic;
-  pthread_mutex_t lock; // robust
-  std::atomic<std::uint64_t> installs;
-  static constexpr std::uint32_t buffer_bit = 1, present_bit = 2;
-  std::atomic<std::uint32_t> current;
-  std::uint32_t count[2];
-  alignas(4096) FenceNode nodes[2][node_capacity]; // sparse: only what was used takes memory
-};
 
 // Holds the syncobj's locks and gives access to the payload, wherever it lives.
 class Syncobj::Guard {
@@ -49,10 +36,10 @@ public:
     if (!object_.shared_)
       return {object_.nodes_, object_.present_, object_.installs_};
     const SharedSyncobj& shared = *object_.shared_;
-    const std::uint32_t current = shared.current.load();
-    const std::uint32_t buffer = current & SharedSyncobj::buffer_bit;
-    return {PayloadView(shared.nodes[buffer], shared.count[buffer]),
-            (current & SharedSyncobj::present_bit) != 0, shared.installs.load()};
+    const std::uint64_t now = shared.state.load();
+    const std::uint64_t buffer = now & SharedSyncobj::buffer_bit;
+    return {PayloadView(shared.nodes[buffer], shared.count[buffer]), (now & SharedSyncobj::present_bit) != 0,
+            now / SharedSyncobj::install};
   }
 
   PayloadView present() const {
@@ -73,20 +60,20 @@ public:
   }
 
   static void put_shared(SharedSyncobj& shared, PayloadView nodes) {
-    const std::uint32_t buffer = shared.current.load() & SharedSyncobj::buffer_bit;
+    const std::uint64_t before = shared.state.load();
     if (nodes.empty()) {
-      shared.current.store(buffer);
+      shared.state.store(before & ~SharedSyncobj::present_bit);
       return;
     }
-    const std::uint32_t other = buffer ^ SharedSyncobj::buffer_bit;
-    if (nodes.size() > node_capacity) {
-      complain("a syncobj with %zu pending fences; %u fit", nodes.size(), node_capacity);
+    const std::uint64_t other = (before & SharedSyncobj::buffer_bit) ^ SharedSyncobj::buffer_bit;
+    if (nodes.size() > SharedSyncobj::node_capacity) {
+      complain("a syncobj with %zu pending fences; %u fit", nodes.size(), SharedSyncobj::node_capacity);
       std::abort();
     }
     std::copy(nodes.begin(), nodes.end(), shared.nodes[other]);
     shared.count[other] = static_cast<std::uint32_t>(nodes.size());
-    shared.installs.fetch_add(1);
-    shared.current.store(other | SharedSyncobj::present_bit);
+    shared.state.store((before / SharedSyncobj::install + 1) * SharedSyncobj::install |
+                       SharedSyncobj::present_bit | other);
   }
 
   // For share_locked(): the shared form came into being under this guard and is not locked.
@@ -100,9 +87,10 @@ private:
 
 namespace {
 
-// The shared syncobjs of this process: one object for one memfd.
+// The syncobjs of this process; of the shared ones there is one object for one memfd.
 struct Registry {
   std::mutex mutex;
+  std::set<Syncobj*> all;
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::weak_ptr<Syncobj>> objects;
 };
 Registry& registry() {
@@ -110,10 +98,12 @@ Registry& registry() {
   return *the_registry;
 }
 
-// A fork finds the registry at rest. After fd_table's handlers: what is registered later is locked earlier.
-[[gnu::constructor(202)]] void watch_forks() {
-  pthread_atfork([] { registry().mutex.lock(); }, [] { registry().mutex.unlock(); },
-                 [] { registry().mutex.unlock(); });
+// A second open file for the same memfd. Every holder has one of its own, and so has every exported
+// descriptor: that is what only_here() counts.
+int reopen(int fd) {
+  char path[32];
+  std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  return real::open(path, O_RDWR | O_CLOEXEC);
 }
 
 SharedSyncobj* map_shared(int fd) {
@@ -123,16 +113,92 @@ SharedSyncobj* map_shared(int fd) {
 
 } // namespace
 
+// A drm file is the parent's and the child's after a fork, and so are its syncobjs: what was private until
+// then moves into shared memory. The registry is at rest meanwhile, and no object is in the hands of a thread
+// that the child will not have.
+struct SyncobjForks {
+  static void before() {
+    registry().mutex.lock();
+    for (Syncobj* object : registry().all)
+      if (const int error = object->prepare_for_fork(registry_key); error < 0)
+        complain("fork: a syncobj cannot be shared with the child: %s", std::strerror(-error));
+  }
+  static void after() {
+    for (Syncobj* object : registry().all)
+      object->mutex_.unlock();
+    registry().mutex.unlock();
+  }
+  static void after_in_child() {
+    for (Syncobj* object : registry().all)
+      if (object->shared_)
+        object->hold_alone();
+    after();
+  }
+  static void registry_key(Syncobj& object) {
+    registry().objects[{object.device_, object.inode_}] = object.weak_from_this();
+  }
+};
+
+namespace {
+// After fd_table's handlers: what is registered later is locked earlier.
+[[gnu::constructor(202)]] void watch_forks() {
+  pthread_atfork(SyncobjForks::before, SyncobjForks::after, SyncobjForks::after_in_child);
+}
+} // namespace
+
+// Leaves the object locked.
+int Syncobj::prepare_for_fork(void (*on_shared)(Syncobj&)) {
+  mutex_.lock();
+  if (shared_)
+    return 0;
+  const int error = share_locked();
+  if (error == 0)
+    on_shared(*this);
+  return error;
+}
+
+// Gives this process an open file of its own, under the same number.
+void Syncobj::hold_alone() {
+  const int own = reopen(fd_);
+  if (own < 0)
+    return;
+  syscall(SYS_dup3, own, fd_, O_CLOEXEC);
+  real::close(own);
+}
+
+bool Syncobj::only_here() {
+  // The kernel grants a write lease where nobody else has the file open.
+  return real::fcntl(fd_, F_SETLEASE, F_WRLCK) == 0 && real::fcntl(fd_, F_SETLEASE, F_UNLCK) == 0;
+}
+
+bool Syncobj::orphaned() {
+  std::lock_guard lock(mutex_);
+  return weak_from_this().use_count() <= eventfds.load() && (!shared_ || only_here());
+}
+
+Syncobj::Syncobj() {
+  std::lock_guard lock(registry().mutex);
+  registry().all.insert(this);
+}
+
 std::shared_ptr<Syncobj> Syncobj::create() {
   return std::shared_ptr<Syncobj>(new Syncobj);
 }
 
+// For open(), which holds the registry's lock.
+std::shared_ptr<Syncobj> Syncobj::create_locked() {
+  std::shared_ptr<Syncobj> object(new Syncobj(RegistryLocked{}));
+  registry().all.insert(object.get());
+  return object;
+}
+
 Syncobj::~Syncobj() {
-  if (!shared_)
-    return;
   {
     Registry& all = registry();
     std::lock_guard lock(all.mutex);
+    all.all.erase(this);
+    if (!shared_)
+      return;
     auto it = all.objects.find({device_, inode_});
     if (it != all.objects.end() && it->second.expired())
       all.objects.erase(it);
@@ -150,20 +216,20 @@ std::shared_ptr<Syncobj> Syncobj::open(int fd) {
   std::weak_ptr<Syncobj>& known = all.objects[{status.st_dev, status.st_ino}];
   if (std::shared_ptr<Syncobj> object = known.lock())
     return object;
-  const int copy = real::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  const int copy = reopen(fd);
   if (copy < 0)
     return nullptr;
   const int hidden = fd_table::hide(copy);
   if (hidden < 0)
     return nullptr;
   SharedSyncobj* shared = map_shared(hidden);
-  if (!shared || shared->magic != magic_value) {
+  if (!shared || shared->magic != SharedSyncobj::magic_value) {
     if (shared)
       real::munmap(shared, sizeof(SharedSyncobj));
     fd_table::close_hidden(hidden);
     return nullptr;
   }
-  auto object = create();
+  auto object = create_locked();
   object->shared_ = shared;
   object->fd_ = hidden;
   object->device_ = status.st_dev;
@@ -174,10 +240,14 @@ std::shared_ptr<Syncobj> Syncobj::open(int fd) {
 
 // Moves the contents into a memfd. 0 or a negative errno.
 int Syncobj::share_locked() {
-  const int fd = real::memfd_create(memfd_name, MFD_CLOEXEC);
+  const int fd = real::memfd_create(SharedSyncobj::memfd_name, MFD_CLOEXEC);
   if (fd < 0)
     return fd;
-  fd_ = fd_table::hide(fd);
+  const int own = reopen(fd);
+  real::close(fd);
+  if (own < 0)
+    return own;
+  fd_ = fd_table::hide(own);
   if (fd_ < 0)
     return fd_;
   struct stat64 status;
@@ -198,8 +268,9 @@ int Syncobj::share_locked() {
   Guard::put_shared(*shared, nodes_);
   if (!present_)
     Guard::put_shared(*shared, {});
-  shared->installs.store(installs_);
-  shared->magic = magic_value;
+  const std::uint64_t flags = SharedSyncobj::install - 1;
+  shared->state.store((shared->state.load() & flags) | installs_ * SharedSyncobj::install);
+  shared->magic = SharedSyncobj::magic_value;
   nodes_.clear();
   device_ = status.st_dev;
   inode_ = status.st_ino;
@@ -219,7 +290,7 @@ int Syncobj::export_fd() {
       all.objects[{device_, inode_}] = weak_from_this();
     }
   }
-  const int fd = real::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+  const int fd = reopen(fd_);
   if (fd >= 0)
     fd_table::attach(fd, std::make_shared<SyncobjFile>(shared_from_this()));
   return fd;

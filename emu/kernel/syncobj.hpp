@@ -1,19 +1,21 @@
 // A DRM syncobj: a container for a payload, which outlives what is put into it and may be shared between
 // processes.
 //
-// A syncobj is ordinary memory of its process until it is exported; then it moves into a memfd
+// A syncobj is ordinary memory of its process until it is exported, or the process forks; then it moves into
+// a memfd
 // ("syncobj_file"), and whoever holds that descriptor has the same syncobj. Thread-safe.
 #pragma once
 
 #include "fd_table.hpp"
 #include "fence.hpp"
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 
 namespace emu::kernel {
 
-struct SharedSyncobj; // what the memfd holds: syncobj.cpp
+struct SharedSyncobj; // what the memfd holds: syncobj_shared.hpp
 
 class Syncobj : public std::enable_shared_from_this<Syncobj> {
 public:
@@ -65,6 +67,10 @@ public:
   // Has it ever been exported, or was it imported? What is private dies with its last handle in this process.
   bool shared();
 
+  // Eventfds that hold this object (EVENTFD of a shared one), and: does nobody else any more, in any process?
+  std::atomic<long> eventfds{0};
+  bool orphaned();
+
 private:
   struct State {
     PayloadView nodes; // the last payload that there was
@@ -72,8 +78,15 @@ private:
     std::uint64_t installs;
   };
   class Guard;
-  Syncobj() = default;
+  friend struct SyncobjForks;
+  struct RegistryLocked {};
+  Syncobj();
+  explicit Syncobj(RegistryLocked) {}
+  static std::shared_ptr<Syncobj> create_locked();
   int share_locked();
+  int prepare_for_fork(void (*on_shared)(Syncobj&));
+  void hold_alone();
+  bool only_here();
 
   std::mutex mutex_; // guards what follows; of a shared syncobj the contents have a lock of their own
   Payload nodes_;

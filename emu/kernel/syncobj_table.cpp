@@ -4,6 +4,7 @@
 #include "process.hpp"
 #include "real.hpp"
 #include "sync_file.hpp"
+#include "user_array.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -16,11 +17,6 @@ namespace emu::kernel {
 namespace {
 
 constexpr std::uint64_t wait_for_submit_timeout_ns = 5'000'000'000; // DRM_SYNCOBJ_WAIT_FOR_SUBMIT_TIMEOUT
-
-template <class T>
-T* user_pointer(std::uint64_t value) {
-  return reinterpret_cast<T*>(value);
-}
 
 // eventfd_ctx_fdget: a private duplicate of the eventfd (hidden), or a negative errno.
 int take_eventfd(int fd) {
@@ -37,20 +33,27 @@ int take_eventfd(int fd) {
 }
 
 // Two stages, as in the kernel: as long as there is no fence the syncobj owns the entry, and takes it along
-// when it dies. Of a syncobj that other processes may hold too we cannot tell when it does, and keep waiting.
+// when the last holder goes. One that other processes may hold too is kept for as long as one of them does.
 struct EventfdEntry {
-  ~EventfdEntry() { fd_table::close_hidden(fd); }
+  ~EventfdEntry() {
+    if (kept)
+      --kept->eventfds;
+    fd_table::close_hidden(fd);
+  }
 
   bool due() {
     std::shared_ptr<Syncobj> alive = syncobj.lock();
-    if (alive && alive->shared())
+    if (alive && !kept && alive->shared()) {
       kept = alive;
+      ++kept->eventfds;
+    }
     if (!watch.attach(std::move(alive)))
       return false;
     const bool done = only_available ? watch.available() : watch.signaled();
     watch.detach();
     return done;
   }
+  bool abandoned() { return watch.fence().empty() && (kept ? kept->orphaned() : syncobj.expired()); }
   void fire() const {
     const std::uint64_t one = 1;
     real::write(fd, &one, sizeof one);
@@ -81,13 +84,13 @@ std::uint32_t SyncobjTable::add(std::shared_ptr<Syncobj> syncobj) {
 }
 
 int SyncobjTable::find_all(std::uint64_t handles, std::uint32_t count, Objects& out) {
-  const auto* values = user_pointer<const std::uint32_t>(handles);
-  if (!values)
-    return -EFAULT;
+  std::vector<std::uint32_t> values;
+  if (const int error = copy_array_from_user(values, handles, count); error < 0)
+    return error;
   out.reserve(count);
   std::lock_guard lock(mutex_);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    auto it = handles_.find(values[i]);
+  for (std::uint32_t value : values) {
+    auto it = handles_.find(value);
     if (it == handles_.end())
       return -ENOENT;
     out.push_back(it->second);
@@ -193,15 +196,19 @@ long SyncobjTable::transfer(const drm_syncobj_transfer& args) {
   return 0;
 }
 
-long SyncobjTable::wait_all(const Objects& objects, const std::uint64_t* points, std::uint32_t flags,
+long SyncobjTable::wait_all(const Objects& objects, std::uint64_t user_points, std::uint32_t flags,
                             std::int64_t timeout, std::uint32_t& first) {
+  std::vector<std::uint64_t> points(objects.size());
+  if (user_points)
+    if (const int error = copy_array_from_user(points, user_points, objects.size()); error < 0)
+      return error;
   const bool may_be_absent =
       flags & (DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT | DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE);
   const bool all = flags & DRM_SYNCOBJ_WAIT_FLAGS_WAIT_ALL;
   std::vector<Syncobj::Watch> watches;
   watches.reserve(objects.size());
   for (std::size_t i = 0; i < objects.size(); ++i) {
-    watches.emplace_back(objects[i], points ? points[i] : 0);
+    watches.emplace_back(objects[i], points[i]);
     if (!watches.back().available() && !may_be_absent)
       return -EINVAL;
   }
@@ -235,7 +242,7 @@ long SyncobjTable::wait(uapi::drm_syncobj_wait& args) {
   if (const int error = find_all(args.handles, args.count_handles, objects); error < 0)
     return error;
   std::uint32_t first = ~0u;
-  const long result = wait_all(objects, nullptr, args.flags, args.timeout_nsec, first);
+  const long result = wait_all(objects, 0, args.flags, args.timeout_nsec, first);
   if (result == 0)
     args.first_signaled = first;
   return result;
@@ -251,8 +258,7 @@ long SyncobjTable::timeline_wait(uapi::drm_syncobj_timeline_wait& args) {
   if (const int error = find_all(args.handles, args.count_handles, objects); error < 0)
     return error;
   std::uint32_t first = ~0u;
-  const long result =
-      wait_all(objects, user_pointer<const std::uint64_t>(args.points), args.flags, args.timeout_nsec, first);
+  const long result = wait_all(objects, args.points, args.flags, args.timeout_nsec, first);
   if (result == 0)
     args.first_signaled = first;
   return result;
@@ -273,8 +279,8 @@ long SyncobjTable::eventfd(const uapi::drm_syncobj_eventfd& args) {
   entry->only_available = args.flags & DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE;
   entry->syncobj = syncobj;
   entry->watch = Syncobj::Watch(syncobj, args.point);
-  notify_when({[entry] { return entry->due(); }, [entry] { entry->fire(); },
-               [entry] { return entry->watch.fence().empty() && entry->syncobj.expired(); }});
+  notify_when(
+      {[entry] { return entry->due(); }, [entry] { entry->fire(); }, [entry] { return entry->abandoned(); }});
   return 0;
 }
 
@@ -306,9 +312,12 @@ long SyncobjTable::timeline_signal(const drm_syncobj_timeline_array& args) {
   Objects objects;
   if (const int error = find_all(args.handles, args.count_handles, objects); error < 0)
     return error;
-  const auto* points = user_pointer<const std::uint64_t>(args.points);
+  std::vector<std::uint64_t> points(objects.size());
+  if (args.points)
+    if (const int error = copy_array_from_user(points, args.points, objects.size()); error < 0)
+      return error;
   for (std::size_t i = 0; i < objects.size(); ++i)
-    objects[i]->add_point(payload::stub(), points ? points[i] : 0);
+    objects[i]->add_point(payload::stub(), points[i]);
   return 0;
 }
 
@@ -318,11 +327,11 @@ long SyncobjTable::query(const drm_syncobj_timeline_array& args) {
   Objects objects;
   if (const int error = find_all(args.handles, args.count_handles, objects); error < 0)
     return error;
-  auto* points = user_pointer<std::uint64_t>(args.points);
-  if (!points)
-    return -EFAULT;
-  for (std::size_t i = 0; i < objects.size(); ++i)
-    points[i] = objects[i]->query(args.flags & DRM_SYNCOBJ_QUERY_FLAGS_LAST_SUBMITTED);
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const std::uint64_t point = objects[i]->query(args.flags & DRM_SYNCOBJ_QUERY_FLAGS_LAST_SUBMITTED);
+    if (!copy_to_user(args.points + i * sizeof point, &point, sizeof point))
+      return -EFAULT;
+  }
   return 0;
 }
 

@@ -46,7 +46,7 @@ private:
   long query(const drm_syncobj_timeline_array& args);
 
   int find_all(std::uint64_t handles, std::uint32_t count, Objects& out);
-  static long wait_all(const Objects& objects, const std::uint64_t* points, std::uint32_t flags,
+  static long wait_all(const Objects& objects, std::uint64_t user_points, std::uint32_t flags,
                        std::int64_t timeout, std::uint32_t& first);
 
   std::mutex mutex_;
