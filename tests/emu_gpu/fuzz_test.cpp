@@ -343,8 +343,9 @@ void Fuzz::submissions(const std::vector<Ring>& rings, void (*add)(Fuzz&, Words&
     ended_well += !fault;
     if (!known(ring, words[0])) {
       ASSERT_TRUE(fault) << "case " << i << ", header " << std::hex << words[0];
-      ASSERT_EQ(fault->kind, FaultKind::illegal_packet)
-          << "case " << i << ", header " << std::hex << words[0];
+      // On a machine that is busy, a millisecond may be over before the first packet.
+      ASSERT_TRUE(fault->kind == FaultKind::illegal_packet || fault->kind == FaultKind::hang)
+          << "case " << i << ", header " << std::hex << words[0] << ": " << fault->text;
     }
   }
   EXPECT_GT(ended_well, cases_ / 20) << "cases that only ever fault test little";

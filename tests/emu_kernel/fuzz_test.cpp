@@ -136,8 +136,10 @@ public:
     kfd_ = open("/dev/kfd", O_RDWR | O_CLOEXEC);
     render_ = open("/dev/dri/renderD128", O_RDWR | O_CLOEXEC);
     event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    // Behind it is nothing.
     scratch_ = static_cast<std::uint8_t*>(
-        mmap(nullptr, scratch_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        mmap(nullptr, scratch_bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    mprotect(scratch_ + scratch_bytes, page, PROT_NONE);
     argument_ = static_cast<std::uint8_t*>(
         mmap(nullptr, 4 * most_argument_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   }
