@@ -7,6 +7,7 @@
 #include <core/host_functions.hpp>
 #include <core/module.hpp>
 #include <core/staging.hpp>
+#include <core/waker.hpp>
 
 namespace shim::core {
 
@@ -180,10 +181,13 @@ std::unique_ptr<Channel> Context::take_idle_channel() {
 
 Result<void> Context::wait_for_any_stream() {
   std::vector<MarkerRef> markers;
+  Waker waker;
+  if (Result<void> prepared = waker.prepare(device_.opened()); !prepared)
+    return prepared;
   {
     std::lock_guard lock(mutex_);
     for (const std::unique_ptr<Stream>& stream : streams_) {
-      Result<MarkerRef> marker = stream->mark_tail();
+      Result<MarkerRef> marker = stream->mark_tail(waker);
       if (!marker)
         return marker.error();
       if (*marker)
@@ -193,11 +197,10 @@ Result<void> Context::wait_for_any_stream() {
   if (markers.empty())
     return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "other contexts have all {} queues",
                       Channel::most_on_a_device);
-  std::vector<kfd::SignalCondition> conditions;
-  for (const MarkerRef& marker : markers)
-    conditions.push_back({&marker->signal, 1});
-  Result<kfd::WaitResult> waited = kfd::wait_any(device_.opened(), conditions);
-  return waited ? Result<void>() : waited.error();
+  while (std::none_of(markers.begin(), markers.end(), [](const MarkerRef& marker) { return marker->done(); }))
+    if (Result<void> slept = waker.sleep(); !slept)
+      return slept;
+  return {};
 }
 
 Result<std::unique_ptr<Channel>> Context::acquire_channel(int priority) {

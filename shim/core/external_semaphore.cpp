@@ -56,9 +56,9 @@ Result<bool> nothing_before(Stream& stream) {
   return stream.context().legacy_stream().idle();
 }
 
-void signal_now(const SemaphoreSignal& signal, Result<void>& first_error) {
-  kfd::Syncobj& syncobj = signal.semaphore->syncobj;
-  Result<void> signalled = signal.semaphore->type == SemaphoreType::timeline
+void signal_now(const SemaphoreOperation& signal, Result<void>& first_error) {
+  kfd::Syncobj& syncobj = signal.semaphore->shared()->syncobj;
+  Result<void> signalled = signal.semaphore->type() == SemaphoreType::timeline
                                ? syncobj.signal_point(signal.value)
                                : syncobj.signal();
   if (first_error && !signalled)
@@ -104,15 +104,15 @@ Result<void> wait_binary(Stream& stream, const std::shared_ptr<SharedSemaphore>&
     return syncobj.reset();
 
   // The next submission of the other side replaces the fence: keep this one.
-  Result<kfd::Syncobj> created = kfd::Syncobj::create(stream.context().device().opened().render_fd());
-  if (!created)
-    return created.error();
-  auto snapshot = std::make_shared<kfd::Syncobj>(*std::move(created));
-  if (Result<void> copied = syncobj.transfer_to(*snapshot, 0, 0); !copied)
+  Result<std::shared_ptr<kfd::Syncobj>> snapshot = stream.context().externals().relay().spare_syncobj();
+  if (!snapshot)
+    return snapshot.error();
+  if (Result<void> copied = syncobj.transfer_to(**snapshot, 0, 0); !copied)
     return copied;
   if (Result<void> emptied = syncobj.reset(); !emptied)
     return emptied;
-  return wait_for_point(stream, *snapshot, 0, snapshot);
+  const kfd::Syncobj& fence = **snapshot;
+  return wait_for_point(stream, fence, 0, *std::move(snapshot));
 }
 
 } // namespace
@@ -130,46 +130,37 @@ Result<ExternalSemaphore*> import_external_semaphore(Context& context,
   shared->type = *type;
   shared->syncobj = *std::move(syncobj);
   ExternalSemaphore* added =
-      context.externals().add(std::make_unique<ExternalSemaphore>(context, std::move(shared)));
+      context.externals().add(std::make_unique<ExternalSemaphore>(&context, std::move(shared)));
   ::close(desc.handle.fd); // the import has succeeded: it was given to us
   return added;
 }
 
 Result<void> signal_semaphores(Stream& stream, std::span<const SemaphoreOperation> operations) {
   Relay& relay = stream.context().externals().relay();
-  std::vector<SemaphoreSignal> signals;
-  signals.reserve(operations.size());
-  for (const SemaphoreOperation& operation : operations)
-    signals.push_back({operation.semaphore->shared(), operation.value});
-
   bool performed = relay.flush();
   Result<bool> idle = nothing_before(stream);
   if (!idle)
     return idle.error();
   if (performed && *idle) {
     Result<void> outcome;
-    for (const SemaphoreSignal& signal : signals)
-      signal_now(signal, outcome);
+    for (const SemaphoreOperation& operation : operations)
+      signal_now(operation, outcome);
     return outcome;
   }
 
-  Result<const kfd::Signal*> waker = relay.waker();
-  if (!waker)
-    return waker.error();
   Result<MarkerRef> marker = stream.context().acquire_marker(kfd::SignalKind::polled);
   if (!marker)
     return marker.error();
   // From here on nobody can take a fence of an earlier frame for this one's.
-  for (const SemaphoreSignal& signal : signals)
-    if (signal.semaphore->type == SemaphoreType::binary)
-      if (Result<void> emptied = signal.semaphore->syncobj.reset(); !emptied)
+  for (const SemaphoreOperation& operation : operations)
+    if (operation.semaphore->type() == SemaphoreType::binary)
+      if (Result<void> emptied = operation.semaphore->shared()->syncobj.reset(); !emptied)
         return emptied;
-  (*marker)->signal.raise_through(**waker);
-  if (Result<void> recorded = stream.record(*marker); !recorded) {
-    (*marker)->signal.raise_nothing();
+  if (Result<void> watched = relay.watch(**marker); !watched)
+    return watched;
+  if (Result<void> recorded = stream.record(*marker); !recorded)
     return recorded;
-  }
-  relay.signal_after(*std::move(marker), std::move(signals));
+  relay.signal_after(*marker, operations);
   return {};
 }
 

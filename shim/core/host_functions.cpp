@@ -13,8 +13,8 @@ HostFunctions::~HostFunctions() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
-    if (wake_)
-      (void)wake_->complete();
+    if (waker_.prepared())
+      (void)waker_.wake();
   }
   if (thread_.joinable())
     thread_.join();
@@ -23,10 +23,8 @@ HostFunctions::~HostFunctions() {
 Result<void> HostFunctions::start_locked() {
   if (thread_.joinable())
     return {};
-  Result<MarkerRef> wake = context_.acquire_marker(kfd::SignalKind::interrupting);
-  if (!wake)
-    return wake.error();
-  wake_ = std::move(*wake);
+  if (Result<void> prepared = waker_.prepare(context_.device().opened()); !prepared)
+    return prepared;
   thread_ = std::thread([this] { run(); });
   return {};
 }
@@ -42,14 +40,17 @@ Result<void> HostFunctions::enqueue(Stream& stream, std::function<void(CUresult)
       return started;
   }
   // Not under the lock: both may wait for room that functions before this one make.
-  Result<MarkerRef> reached = stream.record(kfd::SignalKind::interrupting);
+  Result<MarkerRef> reached = context_.acquire_marker(kfd::SignalKind::polled);
   if (!reached)
     return reached.error();
+  waker_.watch(**reached);
+  if (Result<void> recorded = stream.record(*reached); !recorded)
+    return recorded;
   if (Result<void> waiting = stream.wait(*returned); !waiting)
     return waiting;
   std::lock_guard lock(mutex_);
   incoming_.push_back({std::move(*reached), std::move(*returned), std::move(function), even_on_error});
-  return wake_->complete();
+  return waker_.wake();
 }
 
 bool HostFunctions::run_ready(std::vector<Pending>& pending) {
@@ -65,15 +66,11 @@ bool HostFunctions::run_ready(std::vector<Pending>& pending) {
 }
 
 void HostFunctions::run() {
-  constexpr std::size_t most_waited_for = 255;
   this_thread().in_host_function = true;
-  kfd::Device& gpu = context_.device().opened();
   std::vector<Pending> pending;
-  std::vector<kfd::SignalCondition> conditions;
   for (;;) {
     {
       std::lock_guard lock(mutex_);
-      wake_->signal.set(1);
       std::move(incoming_.begin(), incoming_.end(), std::back_inserter(pending));
       incoming_.clear();
       if (stopping_)
@@ -81,10 +78,7 @@ void HostFunctions::run() {
     }
     if (run_ready(pending))
       continue;
-    conditions.assign(1, {&wake_->signal, 1});
-    for (std::size_t i = 0; i < std::min(pending.size(), most_waited_for); ++i)
-      conditions.push_back({&pending[i].reached->signal, 1});
-    Result<kfd::WaitResult> waited = kfd::wait_any(gpu, conditions);
+    Result<void> waited = waker_.sleep();
     if (waited)
       continue;
     for (Pending& lost : pending)

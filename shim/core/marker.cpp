@@ -1,19 +1,16 @@
 #include <core/marker.hpp>
 
 #include <memory>
-#include <thread>
 
 namespace shim::core {
 
 Result<void> Marker::wait() const {
-  for (;;) {
-    Result<kfd::WaitResult> waited = signal.wait_done();
-    if (!waited)
-      return waited.error();
-    if (*waited == kfd::WaitResult::satisfied)
-      return {};
-    std::this_thread::yield(); // only where the process has run out of events to sleep on
-  }
+  Result<kfd::WaitResult> waited = signal.wait_done();
+  if (!waited)
+    return waited.error();
+  if (*waited != kfd::WaitResult::satisfied)
+    return util::fail(CUDA_ERROR_UNKNOWN, "wait for a marker that wakes nobody");
+  return {};
 }
 
 Result<void> Marker::complete() {
@@ -47,7 +44,7 @@ Result<MarkerRef> MarkerPool::acquire(kfd::SignalKind kind) {
       return MarkerRef(marker);
     }
   }
-  Result<kfd::Signal> signal = gpu_signal(kind);
+  Result<kfd::Signal> signal = device_.acquire_signal(kind);
   if (!signal)
     return signal.error();
   auto marker = std::make_unique<Marker>();
@@ -60,15 +57,9 @@ Result<MarkerRef> MarkerPool::acquire(kfd::SignalKind kind) {
   return MarkerRef(marker.release());
 }
 
-Result<kfd::Signal> MarkerPool::gpu_signal(kfd::SignalKind kind) {
-  // The process has 4096 events, and others need some.
-  constexpr std::size_t most_interrupting = 3072;
-  if (kind == kfd::SignalKind::interrupting && interrupting_.fetch_add(1) >= most_interrupting)
-    kind = kfd::SignalKind::polled;
-  return device_.acquire_signal(kind);
-}
-
 void MarkerPool::give_back(Marker* marker) {
+  if (marker->signal.kind() == kfd::SignalKind::polled)
+    marker->signal.raise_nothing();
   std::lock_guard lock(mutex_);
   free_[static_cast<std::size_t>(marker->signal.kind())].push_back(marker);
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <iterator>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -13,9 +14,9 @@
 
 namespace shim::core {
 
-namespace {
-
-void perform(const SemaphoreSignal& signal) {
+void Relay::perform(const Outgoing& signal) {
+  if (!signal.semaphore)
+    return;
   kfd::Syncobj& syncobj = signal.semaphore->syncobj;
   // The call logs its error, and there is nobody left to return it to.
   if (signal.semaphore->type == SemaphoreType::timeline)
@@ -23,8 +24,6 @@ void perform(const SemaphoreSignal& signal) {
   else
     static_cast<void>(syncobj.signal());
 }
-
-} // namespace
 
 Relay::Relay(kfd::Device& gpu, kfd::SyncobjFeatures features) : gpu_(gpu), features_(features) {}
 
@@ -38,7 +37,7 @@ Relay::~Relay() {
   }
   stopping_ = true;
   if (out_thread_.joinable()) {
-    static_cast<void>(waker_.set_and_wake(0));
+    static_cast<void>(waker_.wake());
     out_thread_.join();
   }
   {
@@ -54,25 +53,25 @@ Relay::~Relay() {
 
 // --- out ---
 
-Result<const kfd::Signal*> Relay::waker() {
+Result<void> Relay::watch(Marker& marker) {
   std::lock_guard lock(out_mutex_);
-  if (!waker_.valid()) {
-    Result<kfd::Signal> signal = gpu_.acquire_signal(kfd::SignalKind::interrupting);
-    if (!signal)
-      return signal.error();
-    waker_ = *std::move(signal);
+  if (!waker_.prepared()) {
+    if (Result<void> prepared = waker_.prepare(gpu_); !prepared)
+      return prepared;
     out_thread_ = start_relay_thread("cuda-signals", [this] { run_out(); });
   }
-  return &waker_;
+  waker_.watch(marker);
+  return {};
 }
 
-void Relay::signal_after(MarkerRef marker, std::vector<SemaphoreSignal> signals) {
+void Relay::signal_after(const MarkerRef& marker, std::span<const SemaphoreOperation> signals) {
   std::lock_guard lock(out_mutex_);
-  outgoing_.push_back({std::move(marker), std::move(signals)});
+  for (const SemaphoreOperation& signal : signals)
+    outgoing_.push_back({marker, signal.semaphore->shared(), signal.value});
   // The event may have come before the thread could know what for.
   if (gpu_.fault())
     signal_everything_locked();
-  else if (outgoing_.back().marker->done())
+  else if (marker->done())
     flush_locked();
 }
 
@@ -84,31 +83,24 @@ bool Relay::flush() {
 bool Relay::flush_locked() {
   // Newest first: where a stream's later marker is done, so are its earlier ones, but only if they are looked
   // at after it.
-  std::vector<bool> done(outgoing_.size());
-  std::size_t index = outgoing_.size();
   for (auto entry = outgoing_.rbegin(); entry != outgoing_.rend(); ++entry)
-    done[--index] = entry->marker->done();
-  for (auto entry = outgoing_.begin(); entry != outgoing_.end(); ++index) {
-    if (!done[index]) {
-      ++entry;
-      continue;
-    }
-    entry->marker->signal.raise_nothing();
-    for (const SemaphoreSignal& signal : entry->signals)
-      perform(signal);
-    entry = outgoing_.erase(entry);
+    entry->due = entry->marker->done();
+  auto kept = outgoing_.begin();
+  for (Outgoing& entry : outgoing_) {
+    if (entry.due)
+      perform(entry);
+    else if (&entry != &*kept++)
+      *std::prev(kept) = std::move(entry);
   }
+  outgoing_.erase(kept, outgoing_.end());
   if (outgoing_.empty())
     performed_.notify_all();
   return outgoing_.empty();
 }
 
 void Relay::signal_everything_locked() {
-  for (const Outgoing& entry : outgoing_) {
-    entry.marker->signal.raise_nothing();
-    for (const SemaphoreSignal& signal : entry.signals)
-      perform(signal);
-  }
+  for (const Outgoing& entry : outgoing_)
+    perform(entry);
   outgoing_.clear();
   performed_.notify_all();
 }
@@ -116,17 +108,16 @@ void Relay::signal_everything_locked() {
 MarkerRef Relay::take_pending(const SharedSemaphore& semaphore) {
   std::lock_guard lock(out_mutex_);
   for (auto entry = outgoing_.rbegin(); entry != outgoing_.rend(); ++entry)
-    for (auto signal = entry->signals.begin(); signal != entry->signals.end(); ++signal)
-      if (signal->semaphore.get() == &semaphore) {
-        entry->signals.erase(signal);
-        return entry->marker; // an entry without signals is dropped once its marker is done
-      }
+    if (entry->semaphore.get() == &semaphore) {
+      entry->semaphore.reset(); // what is left is dropped once its marker is done
+      return entry->marker;
+    }
   return {};
 }
 
 void Relay::run_out() {
   while (!stopping_) {
-    if (!waker_.wait_raised()) {
+    if (!waker_.sleep()) {
       // The GPU has faulted: nothing more will be done, and nobody outside shall wait for it.
       std::lock_guard lock(out_mutex_);
       signal_everything_locked();
@@ -181,6 +172,18 @@ Result<Relay::Incoming*> Relay::free_slot_locked() {
     return util::fail_errno("epoll_ctl", err);
   }
   return &slots_.back();
+}
+
+Result<std::shared_ptr<kfd::Syncobj>> Relay::spare_syncobj() {
+  std::lock_guard lock(in_mutex_);
+  for (const std::shared_ptr<kfd::Syncobj>& spare : spares_)
+    if (spare.use_count() == 1)
+      return spare;
+  Result<kfd::Syncobj> created = kfd::Syncobj::create(gpu_.render_fd());
+  if (!created)
+    return created.error();
+  spares_.push_back(std::make_shared<kfd::Syncobj>(*std::move(created)));
+  return spares_.back();
 }
 
 Result<void> Relay::complete_when(MarkerRef marker, const kfd::Syncobj& syncobj, std::uint64_t point,

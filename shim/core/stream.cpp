@@ -41,18 +41,18 @@ std::unique_ptr<Channel> Stream::give_up_channel() {
   return std::move(channel_);
 }
 
-Result<MarkerRef> Stream::mark_tail() {
+Result<MarkerRef> Stream::mark_tail(Waker& waker) {
   std::unique_lock lock(mutex_);
   if (!channel_)
     return MarkerRef();
   channel_->reap();
   if (!channel_->has_room())
     return MarkerRef();
-  Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::interrupting);
-  if (marker && (*marker)->signal.kind() == kfd::SignalKind::interrupting)
-    channel_->record(*marker);
-  else if (marker)
-    return MarkerRef();
+  Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::polled);
+  if (!marker)
+    return marker;
+  waker.watch(**marker);
+  channel_->record(*marker);
   return marker;
 }
 

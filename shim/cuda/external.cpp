@@ -1,4 +1,6 @@
 // External resource interoperability.
+#include <array>
+#include <span>
 #include <vector>
 
 #include <core/external_memory.hpp>
@@ -106,15 +108,30 @@ bool all_zero(const Words (&words)[count]) {
   return true;
 }
 
+// The operations of one call: a few without an allocation.
+class Operations {
+public:
+  explicit Operations(std::size_t capacity) {
+    if (capacity > few_.size())
+      many_.resize(capacity);
+  }
+  void push_back(const core::SemaphoreOperation& operation) { data()[size_++] = operation; }
+  operator std::span<const core::SemaphoreOperation>() { return {data(), size_}; }
+
+private:
+  core::SemaphoreOperation* data() { return many_.empty() ? few_.data() : many_.data(); }
+  std::array<core::SemaphoreOperation, 8> few_ = {};
+  std::vector<core::SemaphoreOperation> many_;
+  std::size_t size_ = 0;
+};
+
 // All handles and parameters are looked at before anything happens.
 template <class Parameters>
-Result<std::vector<core::SemaphoreOperation>> operations_from(const char* name,
-                                                              const CUexternalSemaphore* semaphores,
-                                                              const Parameters* parameters, unsigned count) {
+Result<Operations> operations_from(const char* name, const CUexternalSemaphore* semaphores,
+                                   const Parameters* parameters, unsigned count) {
   if (!semaphores || !parameters || count == 0)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: {} semaphores, or a null pointer", name, count);
-  std::vector<core::SemaphoreOperation> operations;
-  operations.reserve(count);
+  Operations operations(count);
   for (unsigned i = 0; i < count; ++i) {
     if (parameters[i].flags != 0 || !all_zero(parameters[i].reserved))
       return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: flags or a reserved word of semaphore {} are set",

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <sys/mman.h>
 
 #include <kfd/device.hpp>

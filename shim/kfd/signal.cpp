@@ -1,10 +1,8 @@
 #include <kfd/signal.hpp>
 
 #include <algorithm>
-#include <deque>
 #include <immintrin.h>
 #include <linux/kfd_ioctl.h>
-#include <vector>
 
 #include <kfd/device.hpp>
 #include <kfd/fork.hpp>
@@ -56,39 +54,23 @@ bool spin_until_below(const Signal& signal, std::int64_t limit, std::chrono::nan
   return false;
 }
 
-// Sleeps until one of the events is raised or the time is over.
-Result<void> wait_for_events(int kfd, std::span<kfd_event_data> events, std::uint32_t milliseconds) {
+// Sleeps until the event is raised or the time is over.
+Result<void> wait_for_event(int kfd, const Event& event, std::uint32_t milliseconds) {
+  kfd_event_data data{};
+  data.event_id = event.id;
   kfd_ioctl_wait_events_args args{};
-  args.events_ptr = reinterpret_cast<std::uint64_t>(events.data());
-  args.num_events = static_cast<std::uint32_t>(events.size());
+  args.events_ptr = reinterpret_cast<std::uint64_t>(&data);
+  args.num_events = 1;
   args.timeout = milliseconds;
   return call_ioctl(kfd, requests::wait_events, args);
 }
 
-// Counts the calling thread among a signal's waiters.
-class Counted {
-public:
-  Counted(EventPage& events, SignalWaiters& waiters) : events_(events), waiters_(waiters) {
-    ++waiters_.counted;
-  }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-  ~Counted() { --waiters_.counted; }
-  void pass_on() const {
-    if (waiters_.counted.load() > 1)
-      static_cast<void>(events_.set(waiters_.event.id));
-  }
-
-private:
-  EventPage& events_;
-  SignalWaiters& waiters_;
-};
-
 } // namespace
 
 SignalPool::~SignalPool() {
-  for (const SignalWaiters& waiters : waiters_)
-    device_->process_->events_->destroy(waiters.event);
+  for (const std::deque<SignalWaiters>* list : {&events_, &waker_events_})
+    for (const SignalWaiters& waiters : *list)
+      device_->process_->events_->destroy(waiters.event);
 }
 
 Result<amd_signal_t*> SignalPool::fresh_slot_locked() {
@@ -104,20 +86,40 @@ Result<amd_signal_t*> SignalPool::fresh_slot_locked() {
   return raw;
 }
 
-Result<SignalPool::Interrupting> SignalPool::fresh_interrupting_locked() {
+Result<SignalWaiters*> SignalPool::fresh_event_locked(std::deque<SignalWaiters>& events) {
   Result<Event> event = device_->process_->events_->create(KFD_IOC_EVENT_SIGNAL, true);
   if (!event)
     return event.error();
-  Result<amd_signal_t*> raw = fresh_slot_locked();
-  if (!raw) {
-    device_->process_->events_->destroy(*event);
-    return raw.error();
-  }
-  SignalWaiters& waiters = waiters_.emplace_back();
+  SignalWaiters& waiters = events.emplace_back();
   waiters.event = *event;
-  (*raw)->event_mailbox_ptr = event->mailbox;
-  (*raw)->event_id = event->trigger;
-  return Interrupting{*raw, &waiters};
+  return &waiters;
+}
+
+Result<SignalWaiters*> SignalPool::event_for_locked(SignalKind kind) {
+  // The process has KFD_SIGNAL_EVENT_LIMIT (4096), and others need some.
+  constexpr std::size_t most_events = 3072;
+  if (kind == SignalKind::waker)
+    return fresh_event_locked(waker_events_);
+  if (events_.size() < most_events) {
+    Result<SignalWaiters*> fresh = fresh_event_locked(events_);
+    if (fresh || events_.empty())
+      return fresh;
+  }
+  return &events_[next_shared_++ % events_.size()];
+}
+
+Result<SignalPool::Interrupting> SignalPool::fresh_interrupting_locked(SignalKind kind) {
+  Result<amd_signal_t*> raw = fresh_slot_locked();
+  if (!raw)
+    return raw.error();
+  Result<SignalWaiters*> waiters = event_for_locked(kind);
+  if (!waiters) {
+    free_polled_.push_back(*raw);
+    return waiters.error();
+  }
+  (*raw)->event_mailbox_ptr = (*waiters)->event.mailbox;
+  (*raw)->event_id = (*waiters)->event.trigger;
+  return Interrupting{*raw, *waiters};
 }
 
 Result<Signal> SignalPool::acquire(SignalKind kind, std::int64_t initial) {
@@ -132,12 +134,14 @@ Result<Signal> SignalPool::acquire(SignalKind kind, std::int64_t initial) {
       if (!raw)
         return raw.error();
       signal.raw_ = *raw;
-    } else if (!free_interrupting_.empty()) {
-      signal.raw_ = free_interrupting_.back().raw;
-      signal.waiters_ = free_interrupting_.back().waiters;
-      free_interrupting_.pop_back();
+    } else if (std::vector<Interrupting>& free =
+                   kind == SignalKind::waker ? free_wakers_ : free_interrupting_;
+               !free.empty()) {
+      signal.raw_ = free.back().raw;
+      signal.waiters_ = free.back().waiters;
+      free.pop_back();
     } else {
-      Result<Interrupting> fresh = fresh_interrupting_locked();
+      Result<Interrupting> fresh = fresh_interrupting_locked(kind);
       if (!fresh)
         return fresh.error();
       signal.raw_ = fresh->raw;
@@ -156,13 +160,15 @@ void SignalPool::release(Signal& signal) {
   if (signal.kind_ == SignalKind::polled)
     free_polled_.push_back(signal.raw_);
   else
-    free_interrupting_.push_back({signal.raw_, signal.waiters_});
+    (signal.kind_ == SignalKind::waker ? free_wakers_ : free_interrupting_)
+        .push_back({signal.raw_, signal.waiters_});
 }
 
 void SignalPool::wake_all() {
   std::lock_guard lock(mutex_);
-  for (SignalWaiters& waiters : waiters_)
-    static_cast<void>(device_->process_->events_->set(waiters.event.id));
+  for (const std::deque<SignalWaiters>* list : {&events_, &waker_events_})
+    for (const SignalWaiters& waiters : *list)
+      static_cast<void>(device_->process_->events_->set(waiters.event.id));
 }
 
 Signal::~Signal() {
@@ -178,17 +184,14 @@ Result<void> Signal::set_and_wake(std::int64_t value) {
 Result<WaitResult> Signal::wait_below(std::int64_t limit, std::chrono::nanoseconds timeout) const {
   if (value() < limit || spin_until_below(*this, limit, timeout))
     return WaitResult::satisfied;
-  if (kind_ == SignalKind::polled)
+  if (kind_ != SignalKind::interrupting)
     return WaitResult::timed_out;
 
   Deadline deadline(timeout);
-  Counted counted(*device_->process_->events_, *waiters_);
   std::unique_lock lock(waiters_->mutex);
   for (;;) {
-    if (value() < limit) {
-      counted.pass_on();
+    if (value() < limit)
       return WaitResult::satisfied;
-    }
     if (std::optional<Fault> fault = device_->fault())
       return device_error(*fault);
     if (deadline.passed())
@@ -202,10 +205,8 @@ Result<WaitResult> Signal::wait_below(std::int64_t limit, std::chrono::nanosecon
     }
     waiters_->has_leader = true;
     lock.unlock();
-    kfd_event_data data{};
-    data.event_id = waiters_->event.id;
     Result<void> waited =
-        wait_for_events(device_->process_->kfd_fd(), {&data, 1}, deadline.milliseconds_left());
+        wait_for_event(device_->process_->kfd_fd(), waiters_->event, deadline.milliseconds_left());
     lock.lock();
     waiters_->has_leader = false;
     waiters_->changed.notify_all();
@@ -214,45 +215,10 @@ Result<WaitResult> Signal::wait_below(std::int64_t limit, std::chrono::nanosecon
   }
 }
 
-Result<WaitResult> wait_any(Device& device, std::span<const SignalCondition> conditions,
-                            std::chrono::nanoseconds timeout) {
-  if (conditions.empty())
-    return fail(CUDA_ERROR_INVALID_VALUE, "wait for no signals");
-  std::vector<kfd_event_data> events(conditions.size());
-  std::deque<Counted> counted;
-  for (std::size_t i = 0; i < conditions.size(); ++i) {
-    SignalWaiters& waiters = *conditions[i].signal->waiters_;
-    events[i].event_id = waiters.event.id;
-    counted.emplace_back(*device.process_->events_, waiters);
-  }
-
-  Deadline deadline(timeout);
-  for (;;) {
-    bool satisfied = false;
-    for (std::size_t i = 0; i < conditions.size(); ++i)
-      if (conditions[i].signal->value() < conditions[i].limit) {
-        satisfied = true;
-        counted[i].pass_on();
-      }
-    if (satisfied)
-      return WaitResult::satisfied;
-    if (std::optional<Fault> fault = device.fault())
-      return device_error(*fault);
-    if (deadline.passed())
-      return WaitResult::timed_out;
-    if (Result<void> waited =
-            wait_for_events(device.process_->kfd_fd(), events, deadline.milliseconds_left());
-        !waited)
-      return waited.error();
-  }
-}
-
 Result<void> Signal::wait_raised(std::chrono::nanoseconds timeout) const {
   if (std::optional<Fault> fault = device_->fault())
     return device_error(*fault);
-  kfd_event_data data{};
-  data.event_id = waiters_->event.id;
-  return wait_for_events(device_->process_->kfd_fd(), {&data, 1}, Deadline(timeout).milliseconds_left());
+  return wait_for_event(device_->process_->kfd_fd(), waiters_->event, Deadline(timeout).milliseconds_left());
 }
 
 } // namespace shim::kfd

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -12,16 +11,13 @@
 
 namespace shim::kfd {
 
-// The threads that wait for one interrupting signal. KFD's auto-reset events forget that they were raised as
-// soon as one waiter has seen it, so only one thread (the leader) sleeps in the kernel; the others sleep
-// until it has looked.
+// One of the kernel's events, the signals that raise it, and the threads that wait for those. KFD's
+// auto-reset events forget that they were raised as soon as one waiter has seen it, so only one thread (the
+// leader) sleeps in the kernel; the others sleep until it has looked, and then look for themselves.
 struct SignalWaiters {
   std::mutex mutex;
   std::condition_variable changed;
   bool has_leader = false;
-  // Threads that wait or are about to. Whoever finds the signal done while others are counted raises the
-  // event again: it may have been the one that made the kernel forget it.
-  std::atomic<int> counted = 0;
   Event event;
 };
 
@@ -42,7 +38,9 @@ private:
     SignalWaiters* waiters = nullptr;
   };
   Result<amd_signal_t*> fresh_slot_locked();
-  Result<Interrupting> fresh_interrupting_locked();
+  Result<SignalWaiters*> fresh_event_locked(std::deque<SignalWaiters>& events);
+  Result<SignalWaiters*> event_for_locked(SignalKind kind);
+  Result<Interrupting> fresh_interrupting_locked(SignalKind kind);
 
   Device* device_;
   std::mutex mutex_;
@@ -50,7 +48,10 @@ private:
   std::size_t used_in_last_slab_ = 0;
   std::vector<amd_signal_t*> free_polled_;
   std::vector<Interrupting> free_interrupting_;
-  std::deque<SignalWaiters> waiters_; // addresses stay
+  std::vector<Interrupting> free_wakers_;
+  std::deque<SignalWaiters> events_; // addresses stay
+  std::deque<SignalWaiters> waker_events_;
+  std::size_t next_shared_ = 0;
 };
 
 } // namespace shim::kfd

@@ -21,6 +21,11 @@ protected:
     EXPECT_TRUE(made);
     return *made;
   }
+  core::MarkerRef polled_marker() {
+    auto made = markers.acquire(kfd::SignalKind::polled);
+    EXPECT_TRUE(made);
+    return *made;
+  }
   std::shared_ptr<kfd::Syncobj> syncobj() {
     auto made = kfd::Syncobj::create(test::device().render_fd());
     EXPECT_TRUE(made);
@@ -89,13 +94,15 @@ TEST_P(Kernel, its_end_releases_both_sides) {
   auto made = kfd::Syncobj::create(test::device().render_fd());
   ASSERT_TRUE(made);
   signalled->syncobj = *std::move(made);
+  core::ExternalSemaphore semaphore(nullptr, signalled);
+  core::SemaphoreOperation operation = {&semaphore, 0};
   core::MarkerRef armed = marker();
-  core::MarkerRef pending = marker();
+  core::MarkerRef pending = polled_marker();
   {
     core::Relay short_lived(test::device(), {.timeline = true, .eventfd = GetParam()});
-    ASSERT_TRUE(short_lived.waker());
+    ASSERT_TRUE(short_lived.watch(*pending));
     ASSERT_TRUE(short_lived.complete_when(armed, *waited, 0, waited));
-    short_lived.signal_after(pending, {{signalled}});
+    short_lived.signal_after(pending, {&operation, 1});
     EXPECT_FALSE(short_lived.flush());
   }
   EXPECT_TRUE(armed->done());

@@ -32,17 +32,17 @@ class ExternalSemaphore {
 public:
   static constexpr HandleKind handle_kind = HandleKind::external_semaphore;
 
-  ExternalSemaphore(Context& context, std::shared_ptr<SharedSemaphore> shared)
+  ExternalSemaphore(Context* context, std::shared_ptr<SharedSemaphore> shared)
       : context_(context), shared_(std::move(shared)) {}
 
-  Context& context() const { return context_; }
+  Context& context() const { return *context_; }
   SemaphoreType type() const { return shared_->type; }
   const std::shared_ptr<SharedSemaphore>& shared() const { return shared_; }
 
   std::uint64_t handle = 0;
 
 private:
-  Context& context_;
+  Context* context_;
   std::shared_ptr<SharedSemaphore> shared_;
 };
 
@@ -55,8 +55,8 @@ Result<ExternalSemaphore*> import_external_semaphore(Context& context,
 
 // One signal or wait: `value` for timelines, ignored for binary ones.
 struct SemaphoreOperation {
-  ExternalSemaphore* semaphore;
-  std::uint64_t value;
+  ExternalSemaphore* semaphore = nullptr;
+  std::uint64_t value = 0;
 };
 
 // In stream order: the semaphores become signalled once everything before this in the stream is done. When it

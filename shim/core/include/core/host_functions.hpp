@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <core/marker.hpp>
+#include <core/waker.hpp>
 
 namespace shim::core {
 
@@ -41,7 +42,7 @@ private:
   Context& context_;
   std::mutex mutex_;
   std::vector<Pending> incoming_;
-  MarkerRef wake_;
+  Waker waker_;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -23,8 +23,7 @@ class MarkerPool;
 class Marker {
 public:
   bool done() const { return signal.value() < 1; }
-  // Blocks until done. A polled marker is spun for, and then the thread yields: only for points that are
-  // near.
+  // Blocks until done. Only for interrupting markers.
   Result<void> wait() const;
   // For markers that the host completes. Wakes threads that wait for an interrupting one.
   Result<void> complete();
@@ -75,13 +74,11 @@ public:
 private:
   friend class MarkerRef;
   void give_back(Marker* marker);
-  Result<kfd::Signal> gpu_signal(kfd::SignalKind kind);
 
   kfd::Device& device_;
   std::mutex mutex_;
   std::vector<Marker*> free_[2]; // by SignalKind
   std::size_t made_ = 0;
-  std::atomic<std::size_t> interrupting_ = 0;
 };
 
 } // namespace shim::core

@@ -13,23 +13,19 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
 #include <core/external_semaphore.hpp>
 #include <core/marker.hpp>
+#include <core/waker.hpp>
 #include <kfd/device.hpp>
 #include <util/fd.hpp>
 
 namespace shim::core {
 
 class SlicedWaits;
-
-// One syncobj to signal: `value` for timelines.
-struct SemaphoreSignal {
-  std::shared_ptr<SharedSemaphore> semaphore;
-  std::uint64_t value = 0;
-};
 
 // Thread-safe.
 class Relay {
@@ -40,11 +36,10 @@ public:
   ~Relay();
 
   // --- out ---
-  // The signal through which markers raise the out thread: give it to kfd::Signal::raise_through() before the
-  // marker goes into a stream. Starts the thread.
-  Result<const kfd::Signal*> waker();
+  // Lets `marker`, which is polled and in no stream yet, wake the out thread. Starts the thread.
+  Result<void> watch(Marker& marker);
   // When `marker` is done, all of `signals`. Markers of one stream come in that stream's order.
-  void signal_after(MarkerRef marker, std::vector<SemaphoreSignal> signals);
+  void signal_after(const MarkerRef& marker, std::span<const SemaphoreOperation> signals);
   // Performs what is due now; true where nothing is left pending.
   bool flush();
   // Takes back the latest pending signal of a binary semaphore: the marker that it hangs on, empty where
@@ -54,6 +49,8 @@ public:
   void drain(std::chrono::nanoseconds limit);
 
   // --- in ---
+  // A syncobj for one wait, signalled or not: yours until the last reference but the relay's is gone.
+  Result<std::shared_ptr<kfd::Syncobj>> spare_syncobj();
   // Completes `marker` once the point of `syncobj` is signalled. `keep` holds the syncobj alive until then.
   Result<void> complete_when(MarkerRef marker, const kfd::Syncobj& syncobj, std::uint64_t point,
                              std::shared_ptr<void> keep);
@@ -61,9 +58,12 @@ public:
   void release_armed();
 
 private:
+  // One semaphore to signal; none any more where somebody has taken that back.
   struct Outgoing {
     MarkerRef marker;
-    std::vector<SemaphoreSignal> signals;
+    std::shared_ptr<SharedSemaphore> semaphore;
+    std::uint64_t value = 0;
+    bool due = false; // in flush_locked(): its marker is done
   };
   // An eventfd in the epoll set, used again and again.
   struct Incoming {
@@ -72,6 +72,7 @@ private:
     std::shared_ptr<void> keep;
   };
 
+  static void perform(const Outgoing& signal);
   void run_out();
   bool flush_locked();
   void signal_everything_locked();
@@ -84,9 +85,9 @@ private:
   const kfd::SyncobjFeatures features_;
 
   std::mutex out_mutex_;
-  std::list<Outgoing> outgoing_; // oldest first
+  std::vector<Outgoing> outgoing_; // oldest first; keeps its memory
   std::condition_variable performed_;
-  kfd::Signal waker_;
+  Waker waker_;
   std::thread out_thread_;
   std::atomic<bool> stopping_ = false;
 
@@ -97,6 +98,7 @@ private:
   std::vector<Incoming*> free_slots_; // not registered with any syncobj
   std::thread in_thread_;
   std::unique_ptr<SlicedWaits> sliced_;
+  std::vector<std::shared_ptr<kfd::Syncobj>> spares_;
 };
 
 } // namespace shim::core

@@ -13,6 +13,7 @@
 
 #include <core/channel.hpp>
 #include <core/handle.hpp>
+#include <core/waker.hpp>
 #include <util/error.hpp>
 
 namespace shim::core {
@@ -76,9 +77,9 @@ public:
   Result<MarkerRef> order_marker();
   // The stream's queue where it has one and does not need it now, else null.
   std::unique_ptr<Channel> give_up_channel();
-  // An interrupting marker that only the caller has, behind the stream's work; empty where the stream has no
-  // queue, or no room in it. Never blocks.
-  Result<MarkerRef> mark_tail();
+  // A marker behind the work that is in the stream's queue, which wakes `waker`; empty where the stream has
+  // no queue, or no room in it. Never blocks.
+  Result<MarkerRef> mark_tail(Waker& waker);
   std::uint64_t work() const { return work_.load(std::memory_order_acquire); }
 
   std::uint64_t handle = 0;

@@ -87,7 +87,6 @@ private:
   friend class Signal;
   friend class SignalPool;
   friend class FaultMonitor;
-  friend Result<WaitResult> wait_any(Device&, std::span<const SignalCondition>, std::chrono::nanoseconds);
   Process();
   util::Fd kfd_;
   std::uint32_t minor_ = 0;
@@ -153,7 +152,6 @@ private:
   friend class EventPage;
   friend class SignalPool;
   friend class FaultMonitor;
-  friend Result<WaitResult> wait_any(Device&, std::span<const SignalCondition>, std::chrono::nanoseconds);
   Device(Process& process, NodeProperties node);
 
   Result<void> initialise();

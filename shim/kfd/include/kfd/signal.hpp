@@ -6,7 +6,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <span>
 #include <utility>
 
 #include <hsa/amd_hsa_signal.h>
@@ -24,20 +23,13 @@ struct SignalWaiters;
 
 enum class SignalKind : std::uint8_t {
   polled,       // no interrupt: for dependencies between packets, timestamps and queries
-  interrupting, // a thread can block on it; the process has about 4000 of these
+  interrupting, // threads can block on it; beyond some thousands, several share one of the kernel's events
+  waker,        // an event of its own, for wait_raised() alone; the process has about 4000
 };
 
 enum class WaitResult : std::uint8_t { satisfied, timed_out };
 
 inline constexpr std::chrono::nanoseconds wait_forever = std::chrono::nanoseconds::max();
-
-class Signal;
-
-// One of the things that wait_any() waits for: value() < limit.
-struct SignalCondition {
-  const Signal* signal = nullptr;
-  std::int64_t limit = 1;
-};
 
 // A signal out of the device's pool; returned to the pool by the destructor. Acquiring and releasing take the
 // pool's lock and, except when the pool grows, make no system call. The device must outlive it. The owner
@@ -63,7 +55,7 @@ public:
   std::int64_t value() const { return __atomic_load_n(&raw_->value, __ATOMIC_ACQUIRE); }
   // A store by the CPU: release order, raises no event.
   void set(std::int64_t value) { __atomic_store_n(&raw_->value, value, __ATOMIC_RELEASE); }
-  // The same and wakes threads that wait for it (one ioctl). Only for interrupting signals.
+  // The same and wakes threads that wait for it (one ioctl). Not for polled signals.
   Result<void> set_and_wake(std::int64_t value);
 
   // GPU clock ticks (Device::gpu_clock_hz) at which the packet that completed it last began and ended. Zero
@@ -83,9 +75,8 @@ public:
     raw_->event_mailbox_ptr = 0;
     raw_->event_id = 0;
   }
-  // Sleeps until the event of this interrupting signal has been raised since the last return, whatever its
-  // value; may return early. For one thread, on a signal that nobody waits for otherwise. The device's error
-  // after a fault.
+  // Sleeps until the event of this waker has been raised since the last return, whatever its value; may
+  // return early. For one thread at a time. The device's error after a fault.
   Result<void> wait_raised(std::chrono::nanoseconds timeout = wait_forever) const;
 
   SignalKind kind() const { return kind_; }
@@ -103,7 +94,6 @@ public:
 
 private:
   friend class SignalPool;
-  friend Result<WaitResult> wait_any(Device&, std::span<const SignalCondition>, std::chrono::nanoseconds);
   void swap(Signal& other) noexcept {
     std::swap(device_, other.device_);
     std::swap(raw_, other.raw_);
@@ -114,12 +104,7 @@ private:
   Device* device_ = nullptr;
   amd_signal_t* raw_ = nullptr;
   SignalKind kind_ = SignalKind::polled;
-  SignalWaiters* waiters_ = nullptr; // interrupting signals: who sleeps in the kernel, who waits for that one
+  SignalWaiters* waiters_ = nullptr; // who sleeps in the kernel, who waits for that one; null where polled
 };
-
-// Blocks until one of the interrupting signals has value() < its limit. Satisfied means: look at all of them
-// again. Other threads may wait for the same signals.
-Result<WaitResult> wait_any(Device& device, std::span<const SignalCondition> conditions,
-                            std::chrono::nanoseconds timeout = wait_forever);
 
 } // namespace shim::kfd
