@@ -99,7 +99,7 @@ TEST_F(Conversion, floats_change_their_width) {
     l.set64(10, l.f64().out(converted(single_format, double_format, a, 0) | payload));
   });
   check("v_cvt_f32_f64 v10, v[2:3]", Values::f64, [](Lane& l) {
-    l.set(10, l.f32().out(converted(double_format, single_format, l.f64().in(l.v64(2)), l.f64().rounding)));
+    l.set(10, l.f32().out(converted(double_format, single_format, l.f64().in(l.v64(2)), l.f32().rounding)));
   });
   check(
       "v_cvt_f32_f16 v10, v2", Values::f16,
@@ -121,25 +121,35 @@ TEST_F(Conversion, floats_change_their_width) {
       Options{.nan = NanWidth::half});
 }
 
-u32 norm(const FloatFormat& format, u64 v, int least, int most) {
+// To a whole number, in one of the hardware's rounding modes.
+double whole(double value, unsigned rounding) {
+  return rounding == 0   ? std::nearbyint(value)
+         : rounding == 1 ? std::ceil(value)
+         : rounding == 2 ? std::floor(value)
+                         : std::trunc(value);
+}
+
+u32 norm(const FloatFormat& format, u64 v, int least, int most, unsigned rounding = 0) {
   if (format.is_nan(v))
     return 0;
   const double value =
       format.is_infinite(v) ? (format.is_negative(v) ? -2.0 : 2.0) : static_cast<double>(format.value(v));
   return static_cast<u32>(
-             static_cast<i32>(std::nearbyint(std::clamp(value, static_cast<double>(least), 1.0) * most))) &
+             static_cast<i32>(whole(std::clamp(value, static_cast<double>(least), 1.0) * most, rounding))) &
          0xffff;
 }
 
-TEST_F(Conversion, normalised_integers_are_rounded_to_nearest) {
+// Alone, they are rounded as MODE says; packed, to nearest.
+TEST_F(Conversion, normalised_integers) {
   struct Case {
     const char* sign;
     int least, most;
   };
   for (const Case& c : {Case{"i", -1, 32767}, Case{"u", 0, 65535}}) {
     const std::string type = std::string(c.sign) + "16_";
-    check("v_cvt_norm_" + type + "f16 v10, v2", Values::f16,
-          [&](Lane& l) { l.set_low(10, norm(half_format, l.f16().in(l.low(2)), c.least, c.most)); });
+    check("v_cvt_norm_" + type + "f16 v10, v2", Values::f16, [&](Lane& l) {
+      l.set_low(10, norm(half_format, l.f16().in(l.low(2)), c.least, c.most, l.f16().rounding));
+    });
     check(
         "v_cvt_pknorm_" + type + "f16 v10, v2, v4 op_sel:[1,0,0]", Values::f16,
         [&](Lane& l) {
@@ -178,7 +188,11 @@ TEST_F(Conversion, values_are_packed_into_smaller_ones) {
       "v_cvt_pk_u8_f32 v10, v2, v4, v6", Values::f32,
       [](Lane& l) {
         const u32 shift = 8 * (l.v(4) & 3);
-        const auto byte = static_cast<u32>(cut(single_format, l.f32().in(l.v(2)), 0, 255));
+        const u64 v = l.f32().in(l.v(2));
+        const double value = single_format.is_nan(v) || single_format.is_negative(v) ? 0
+                             : single_format.is_infinite(v)                          ? 255
+                                                            : static_cast<double>(single_format.value(v));
+        const auto byte = static_cast<u32>(whole(std::min(value, 255.0), l.f32().rounding));
         l.set(10, (l.v(6) & ~(0xffu << shift)) | byte << shift);
       },
       Options{.nan = NanWidth::none});

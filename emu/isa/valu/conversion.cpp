@@ -95,11 +95,11 @@ void v_cvt_f64_f32(Wave& wave, const Instruction& in) {
   write_f64(wave, in, [&](unsigned i) { return as_bits(static_cast<double>(as_float(a[i]))); });
 }
 
-// Narrowing rounds as the wider format does.
+// Narrowing rounds as its result's format does.
 void v_cvt_f32_f64(Wave& wave, const Instruction& in) {
   WideBuffer b0;
   const WideFloat a = f64_source(wave, in, 0, b0);
-  const Rounding rounding(round_f64(wave));
+  const Rounding rounding(round_f32(wave));
   write_f32(wave, in, [&](unsigned i) { return as_bits(static_cast<float>(a[i])); });
 }
 
@@ -136,28 +136,37 @@ void f16_to_int(Wave& wave, const Instruction& in) {
   });
 }
 
-// --- normalised integers: [-1, 1] or [0, 1] over the whole range, to nearest even
+// --- normalised integers: [-1, 1] or [0, 1] over the whole range
 
 struct SignedNorm {
-  static u32 run(float a) {
+  static double scaled(float a) {
     const double value = static_cast<double>(a);
     const double clamped = value > -1.0 ? (value < 1.0 ? value : 1.0) : value <= -1.0 ? -1.0 : 0.0;
-    return static_cast<u32>(static_cast<i32>(__builtin_roundeven(clamped * 32767.0))) & 0xffff;
+    return clamped * 32767.0;
   }
 };
 struct UnsignedNorm {
-  static u32 run(float a) {
+  static double scaled(float a) {
     const double value = static_cast<double>(a);
     const double clamped = value > 0.0 ? (value < 1.0 ? value : 1.0) : 0.0;
-    return static_cast<u32>(static_cast<i32>(__builtin_roundeven(clamped * 65535.0)));
+    return clamped * 65535.0;
   }
 };
+
+// The packed forms round to nearest even, whatever MODE says.
+template <class Op>
+u32 norm(float a) {
+  return static_cast<u32>(static_cast<i32>(__builtin_roundeven(Op::scaled(a)))) & 0xffff;
+}
 
 template <class Op>
 void norm_f16(Wave& wave, const Instruction& in) {
   Row b0;
   const Half a = f16_source(wave, in, 0, b0);
-  write_half(wave, in, [&](unsigned i) { return Op::run(half_to_float(a.bits(i))); });
+  const Rounding rounding(round_f64(wave));
+  write_half(wave, in, [&](unsigned i) {
+    return static_cast<u32>(static_cast<i32>(__builtin_nearbyint(Op::scaled(half_to_float(a.bits(i))))));
+  });
 }
 
 template <class Op>
@@ -165,7 +174,7 @@ void pack_norm_f16(Wave& wave, const Instruction& in) {
   Row b0, b1;
   const Half a = f16_source(wave, in, 0, b0), b = f16_source(wave, in, 1, b1);
   write_lanes(wave, in.dst, [&](unsigned i) {
-    return Op::run(half_to_float(a.bits(i))) | Op::run(half_to_float(b.bits(i))) << 16;
+    return norm<Op>(half_to_float(a.bits(i))) | norm<Op>(half_to_float(b.bits(i))) << 16;
   });
 }
 
@@ -175,7 +184,7 @@ void pack_norm_f32(Wave& wave, const Instruction& in) {
   const u32* a = f32_source(wave, in, 0, b0);
   const u32* b = f32_source(wave, in, 1, b1);
   write_lanes(wave, in.dst,
-              [&](unsigned i) { return Op::run(as_float(a[i])) | Op::run(as_float(b[i])) << 16; });
+              [&](unsigned i) { return norm<Op>(as_float(a[i])) | norm<Op>(as_float(b[i])) << 16; });
 }
 
 // --- packing
@@ -206,15 +215,19 @@ void v_sat_pk_u8_i16(Wave& wave, const Instruction& in) {
   write_lanes(wave, in.dst, [&](unsigned i) { return byte(a[i]) | byte(a[i] >> 16) << 8; });
 }
 
-// The byte of src2 that src1 selects is replaced.
+// The byte of src2 that src1 selects is replaced, by src0 rounded as MODE says.
 void v_cvt_pk_u8_f32(Wave& wave, const Instruction& in) {
   Row b0, b1, b2;
   const u32* a = f32_source(wave, in, 0, b0);
   const u32* selector = source_row(wave, in.src[1], b1);
   const u32* rest = source_row(wave, in.src[2], b2);
+  const Rounding rounding(round_f32(wave));
   write_lanes(wave, in.dst, [&](unsigned i) {
-    const u32 whole = saturated<u32>(as_float(a[i])), shift = 8 * (selector[i] & 3);
-    return (rest[i] & ~(0xffu << shift)) | (whole > 255 ? 255 : whole) << shift;
+    const float value = as_float(a[i]);
+    const float limited = value > 0.0f ? (value < 255.0f ? value : 255.0f) : 0.0f; // NaN gives 0
+    const u32 whole = static_cast<u32>(static_cast<i32>(__builtin_nearbyintf(limited)));
+    const u32 shift = 8 * (selector[i] & 3);
+    return (rest[i] & ~(0xffu << shift)) | whole << shift;
   });
 }
 
