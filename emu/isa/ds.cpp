@@ -34,13 +34,13 @@ Location lds_location(const Wave& wave, u64 offset, unsigned size) {
   return {.address = offset, .kind = inside ? Location::Kind::lds : Location::Kind::none};
 }
 
-// ADDR plus the 16-bit offset.
+// ADDR plus the 16-bit offset, modulo 2^32: ADDR may be negative.
 class LdsSpace {
 public:
   LdsSpace(Wave& wave, const Instruction& in)
       : wave_(wave), address_(wave.vgpr[in.src[0].index]), offset_(static_cast<u32>(in.offset)) {}
   Location locate(unsigned lane, unsigned size) const {
-    return lds_location(wave_, u64{address_[lane]} + offset_, size);
+    return lds_location(wave_, address_[lane] + offset_, size);
   }
   bool direct(Wave& wave, unsigned size, memory::Access, Direct& to) const {
     return direct_lds(wave, offset_, address_, size, to);
@@ -78,8 +78,8 @@ std::pair<Location, Location> two_locations(const Wave& wave, const Instruction&
   const u32 address = wave.vgpr[in.src[0].index][lane];
   const u32 offset = static_cast<u32>(in.offset);
   constexpr u32 unit = sizeof(T) * scale;
-  return {lds_location(wave, u64{address} + (offset & 0xff) * unit, sizeof(T)),
-          lds_location(wave, u64{address} + (offset >> 8) * unit, sizeof(T))};
+  return {lds_location(wave, address + (offset & 0xff) * unit, sizeof(T)),
+          lds_location(wave, address + (offset >> 8) * unit, sizeof(T))};
 }
 
 template <class T, unsigned scale>
@@ -141,6 +141,34 @@ void atomic2(Wave& wave, const Instruction& in) {
     if (std::byte* at = atomic_location(wave, space.locate(lane, sizeof(T)), sizeof(T)))
       old = atomic_update<T, F>(at, read_vgpr<T>(wave, in.src[1].index, lane),
                                 read_vgpr<T>(wave, in.src[2].index, lane));
+    if (wave.event != WaveEvent::none)
+      return false;
+    if (in.dst.is_vector())
+      write_vgpr(wave, in.dst.index, lane, old);
+    return true;
+  });
+}
+
+float flushed(float value, bool flush) {
+  const u32 bits = std::bit_cast<u32>(value);
+  return flush && (bits & 0x7f800000) == 0 ? std::bit_cast<float>(bits & 0x80000000) : value;
+}
+constexpr auto add_flushing = [](float old, float data, bool flush_in, bool flush_out) {
+  return flushed(flushed(old, flush_in) + flushed(data, flush_in), flush_out);
+};
+
+// Denormals are kept or flushed as MODE says; rounding is always to nearest even.
+void ds_add_f32(Wave& wave, const Instruction& in) {
+  if (refuse_gds(wave, in))
+    return;
+  const bool flush_in = !(wave.mode >> mode::denorm_f32_shift & 1);
+  const bool flush_out = !(wave.mode >> mode::denorm_f32_shift & 2);
+  LdsSpace space(wave, in);
+  for_each_active(wave, [&](unsigned lane) {
+    float old{};
+    if (std::byte* at = atomic_location(wave, space.locate(lane, 4), 4))
+      old = atomic_update<float, add_flushing>(at, read_vgpr<float>(wave, in.src[1].index, lane), flush_in,
+                                               flush_out);
     if (wave.event != WaveEvent::none)
       return false;
     if (in.dst.is_vector())
@@ -299,7 +327,8 @@ constexpr OpcodeRow ds_table[] = {
     UPDATE(0x12, 0x32, "ds_min_f32", "ds_min_rtn_f32", float, op::fmin, w),
     UPDATE(0x13, 0x33, "ds_max_f32", "ds_max_rtn_f32", float, op::fmax, w),
     {0x14, "ds_nop", ds_nop, no},
-    UPDATE(0x15, 0x55, "ds_add_f32", "ds_add_rtn_f32", float, op::add, w),
+    {0x15, "ds_add_f32", ds_add_f32, no, w, w, no, row_atomic},
+    {0x55, "ds_add_rtn_f32", ds_add_f32, w, w, w, no, row_atomic},
     {0x18, "ds_gws_sema_release_all", nullptr, no},
     {0x19, "ds_gws_init", nullptr, no, w},
     {0x1a, "ds_gws_sema_v", nullptr, no},

@@ -250,6 +250,33 @@ TEST_F(Lds, atomics_of_floats) {
       true);
 }
 
+// Input and output denormals by their bits of MODE: half of the least normal number, twice.
+TEST_F(Lds, sums_of_floats_flush_denormals_as_mode_says) {
+  constexpr u32 half = 0x00400000, least_normal = 0x00800000;
+  for (const u32 denormals : {0u, 1u, 2u, 3u})
+    for (const bool cancel : {false, true})
+      check(
+          "ds_add_f32 v2, v20",
+          [&](Wave& wave) {
+            wave.mode = 0xc0 | denormals << 4;
+            for (unsigned lane = 0; lane < max_lanes; ++lane) {
+              wave.vgpr[2][lane] = lane * 4;
+              wave.vgpr[20][lane] = cancel ? half | 0x80000000 : half;
+            }
+            auto* cells = reinterpret_cast<u32*>(after_bytes_->lds);
+            for (u32 i = 0; i < lds_size / 4; ++i)
+              cells[i] = cancel ? least_normal : half;
+          },
+          [&](MemoryState& state) {
+            const bool keeps_in = denormals & 1, keeps_out = denormals & 2;
+            u32 sum = cancel ? least_normal : 0; // without the denormals
+            if (keeps_in)
+              sum = cancel ? (keeps_out ? half : 0) : least_normal;
+            state.for_each_lane([&](unsigned lane) { write(state, lane * 4, 4, sum); });
+          },
+          4);
+}
+
 TEST_F(Lds, counters_move_by_the_active_lanes) {
   for (const bool append : {true, false})
     check((append ? "ds_append v10" : "ds_consume v10") + std::string(" offset:8"),
