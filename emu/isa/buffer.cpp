@@ -159,6 +159,16 @@ u32 select(const std::array<u32, 4>& texel, u8 selector, bool integer) {
   }
 }
 
+// The other way round, for stores: each component of the texel is the first value that would be loaded from
+// it.
+std::array<u32, 4> unselect(const std::array<u32, 4>& values, const u8 (&selectors)[4]) {
+  std::array<u32, 4> texel{};
+  for (unsigned i = 4; i-- > 0;)
+    if (selectors[i] >= 4)
+      texel[selectors[i] & 3] = values[i];
+  return texel;
+}
+
 bool read_texel(Wave& wave, const Location& at, unsigned bytes, void* texel) {
   return at.limit < bytes ? (std::memset(texel, 0, bytes), true) : read_pieces(wave, at, texel, bytes);
 }
@@ -240,7 +250,7 @@ void store_format(Wave& wave, const Instruction& in) {
       }
     }
     u32 raw[4];
-    pack_texel(*format, values, raw);
+    pack_texel(*format, unselect(values, space.srd().dst_sel), raw);
     const Location at = space.locate(lane, format->bytes());
     return at.limit < format->bytes() || write_pieces(wave, at, raw, format->bytes());
   });

@@ -57,6 +57,10 @@ constexpr std::uint32_t rsrc2_lds_size(std::uint32_t r) {
   return field(r, 23, 15);
 }
 
+constexpr std::uint32_t rsrc3_shared_vgprs(std::uint32_t r) {
+  return field(r, 3, 0) * 8;
+}
+
 constexpr std::uint32_t lds_granularity = 512;
 
 // Instructions that a wave executes before its neighbours get their turn.
@@ -88,6 +92,23 @@ std::uint32_t vgpr_count(std::uint32_t pgm_rsrc1, bool wave32) {
   return std::min((rsrc1_vgprs(pgm_rsrc1) + 1) * (wave32 ? 8 : 4), vgpr_limit);
 }
 
+// VGPRs behind a wave64's own whose 32 values both of its halves see.
+struct SharedVgprs {
+  std::uint32_t first = 0, count = 0;
+
+  // After an instruction: what one half wrote appears in the other. The upper half comes last.
+  void join(Wave& wave) const {
+    const std::uint64_t exec = wave.exec();
+    for (std::uint32_t row = first; row < first + count; ++row)
+      for (unsigned lane = 0; lane < 32; ++lane) {
+        std::uint32_t& low = wave.vgpr[row][lane];
+        std::uint32_t& high = wave.vgpr[row][lane + 32];
+        if (low != high)
+          (exec >> (lane + 32) & 1 ? low : high) = exec >> (lane + 32) & 1 ? high : low;
+      }
+  }
+};
+
 struct WorkgroupExecution::Impl {
   explicit Impl(CodeCache& cache) : code(cache.impl()), group(code.memory.space()) {
     group.lds = std::make_unique<std::byte[]>(lds_limit);
@@ -99,13 +120,14 @@ struct WorkgroupExecution::Impl {
   void start_local_ids(Wave& wave);
   Progress run(std::uint64_t budget);
   bool run_round(std::uint64_t& budget);
-  template <bool trace>
+  template <bool special>
   std::uint64_t run_wave(Wave& wave, std::uint64_t budget);
   void release_barrier();
   Progress abort();
 
   CodeCache::Impl& code;
   Group group;
+  SharedVgprs shared_vgprs;
   DispatchState dispatch;
   WorkgroupPosition position;
   std::vector<std::unique_ptr<Wave>> waves; // the first group.wave_count are in use
@@ -126,6 +148,9 @@ void WorkgroupExecution::Impl::start(const DispatchState& new_dispatch,
   group.private_aperture = dispatch.private_aperture;
   group.hw_id1 = position.hw_id1;
   group.hw_id2 = dispatch.hw_id2;
+  shared_vgprs.first = vgpr_count(dispatch.pgm_rsrc1, dispatch.wave32);
+  shared_vgprs.count =
+      dispatch.wave32 ? 0 : std::min(rsrc3_shared_vgprs(dispatch.pgm_rsrc3), vgpr_limit - shared_vgprs.first);
   group.simds = rsrc1_wgp_mode(dispatch.pgm_rsrc1) ? 4 : 2;
   group.fault = Fault{};
   group.code_stale = false;
@@ -156,7 +181,7 @@ void WorkgroupExecution::Impl::start_wave(Wave& wave, std::uint32_t index) {
               (rsrc1_dx10_clamp(dispatch.pgm_rsrc1) ? mode::dx10_clamp : 0) |
               (rsrc1_ieee_mode(dispatch.pgm_rsrc1) ? mode::ieee : 0) |
               (rsrc1_fp16_ovfl(dispatch.pgm_rsrc1) ? mode::fp16_ovfl : 0);
-  std::memset(wave.vgpr, 0, wave.vgprs * sizeof wave.vgpr[0]);
+  std::memset(wave.vgpr, 0, (wave.vgprs + shared_vgprs.count) * sizeof wave.vgpr[0]);
   start_scalars(wave);
   start_local_ids(wave);
 }
@@ -169,9 +194,12 @@ void WorkgroupExecution::Impl::start_scalars(Wave& wave) {
     if (rsrc2_tgid_en(dispatch.pgm_rsrc2, axis))
       wave.sgpr[next++] = position.id[axis];
   if (rsrc2_tg_size_en(dispatch.pgm_rsrc2)) {
-    constexpr unsigned wave_id_shift = 6;
+    // Bits 11:6 belong to ordered append; where that is off they count waves too, and older drivers look
+    // there.
+    constexpr unsigned ordered_append_shift = 6, wave_id_shift = 20;
     constexpr std::uint32_t first_wave = 1u << 31;
-    wave.sgpr[next++] = group.wave_count | wave.index << wave_id_shift | (wave.index == 0 ? first_wave : 0);
+    wave.sgpr[next++] = group.wave_count | wave.index << ordered_append_shift | wave.index << wave_id_shift |
+                        (wave.index == 0 ? first_wave : 0);
   }
   if (rsrc2_scratch_en(dispatch.pgm_rsrc2))
     wave.sgpr[next++] = static_cast<std::uint32_t>(position.scratch_offset +
@@ -196,7 +224,8 @@ void WorkgroupExecution::Impl::start_local_ids(Wave& wave) {
   wave.set_pair(exec_lo, exec);
 }
 
-template <bool trace>
+// `special`: instructions are traced, or there are shared VGPRs.
+template <bool special>
 std::uint64_t WorkgroupExecution::Impl::run_wave(Wave& wave, std::uint64_t budget) {
   CodeBlock* block = nullptr;
   std::uint64_t left = budget;
@@ -216,9 +245,12 @@ std::uint64_t WorkgroupExecution::Impl::run_wave(Wave& wave, std::uint64_t budge
       wave.current_pc = pc;
       pc += in.size * 4u;
       wave.pc = pc;
-      if constexpr (trace)
-        trace_instruction(wave, in);
+      if constexpr (special)
+        if (group.trace)
+          trace_instruction(wave, in);
       in.handler(wave, in);
+      if constexpr (special)
+        shared_vgprs.join(wave);
       --left;
       if (wave.event != WaveEvent::none)
         return budget - left;
@@ -237,7 +269,8 @@ bool WorkgroupExecution::Impl::run_round(std::uint64_t& budget) {
     if (wave.event != WaveEvent::none)
       continue;
     const std::uint64_t slice = std::min(budget, time_slice);
-    const std::uint64_t used = group.trace ? run_wave<true>(wave, slice) : run_wave<false>(wave, slice);
+    const std::uint64_t used =
+        group.trace || shared_vgprs.count != 0 ? run_wave<true>(wave, slice) : run_wave<false>(wave, slice);
     budget -= used;
     executed += used;
     if (group.code_stale) {

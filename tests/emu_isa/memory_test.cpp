@@ -376,6 +376,16 @@ TEST_F(Memory, lds_beyond_the_allocation_reads_zero_and_is_not_written) {
   EXPECT_EQ(in<u32>(results + 8), 77u);
 }
 
+TEST_F(Memory, lds_addresses_wrap) {
+  run("v_mov_b32 v20, -8\nv_mov_b32 v21, 77\nv_mov_b32 v22, 88\nds_write_b64 v20, v[21:22] offset:24\n"
+      "v_mov_b32 v23, 16\nds_read_b32 v4, v23\nds_read2_b32 v[5:6], v20 offset0:6 offset1:7\n" +
+          store_results(3),
+      {.lds = 1024});
+  EXPECT_EQ(in<u32>(results), 77u);
+  EXPECT_EQ(in<u32>(results + 4), 77u);
+  EXPECT_EQ(in<u32>(results + 8), 88u);
+}
+
 TEST_F(Memory, lanes_exchange_values_through_ds) {
   for (u32 lane = 0; lane < lanes; ++lane)
     lane_address(lane) = 4 * (lane * 7 + 3); // wraps
@@ -597,6 +607,19 @@ TEST_F(Memory, formatted_loads_take_format_and_selectors_from_the_descriptor) {
     EXPECT_EQ(in<u32>(results + lane * 16 + 8), 1u);
     EXPECT_EQ(in<u32>(results + lane * 16 + 12), in<u8>(input + lane * 4));
   }
+}
+
+TEST_F(Memory, formatted_stores_put_values_where_loads_take_them_from) {
+  for (u32 lane = 0; lane < lanes; ++lane)
+    lane_address(lane) = lane;
+  constexpr u32 buf_fmt_8_8_8_8_uint = 60;
+  // x <-> z, as for blue, green, red
+  const std::string bgra = srd(4, false, 32, 6 | 5 << 3 | 4 << 6 | 7 << 9 | buf_fmt_8_8_8_8_uint << 12);
+  std::memset(machine_.at<u8>(results), 0, 0x400);
+  run(bgra + "v_mov_b32 v4, 1\nv_mov_b32 v5, 2\nv_mov_b32 v6, 3\nv_mov_b32 v7, 4\n"
+             "s_add_u32 s4, s0, 0x20000\nbuffer_store_format_xyzw v[4:7], v1, s[4:7], 0 idxen\n");
+  for (u32 lane = 0; lane < lanes; ++lane)
+    EXPECT_EQ(in<u32>(results + lane * 4), 0x04010203u);
 }
 
 TEST_F(Memory, wave64_uses_all_lanes) {

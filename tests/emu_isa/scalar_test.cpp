@@ -370,7 +370,7 @@ TEST(Control, registers_start_as_the_dispatch_says) {
     EXPECT_EQ(out[0], 7u);
     EXPECT_EQ(out[1], 8u);
     EXPECT_EQ(out[2], 9u);
-    EXPECT_EQ(out[3], 3 | wave << 6 | (wave == 0 ? 1u << 31 : 0)) << thread;
+    EXPECT_EQ(out[3], 3 | wave << 6 | wave << 20 | (wave == 0 ? 1u << 31 : 0)) << thread;
     EXPECT_EQ(out[4], wave * 1024);
   }
   EXPECT_EQ(machine.at<u32>(72 * 24)[0], 0u);

@@ -210,5 +210,21 @@ TEST(Faults, the_next_workgroup_starts_clean) {
   EXPECT_EQ(machine.run("s_nop 0\n").kind, FaultKind::none);
 }
 
+// v128 lies behind the 128 of the wave's own: one half writes, the other reads.
+TEST(Workgroup, shared_vgprs_carry_values_between_the_halves_of_a_wave64) {
+  Machine machine;
+  machine.load(
+      "v_mov_b32 v3, v0\ns_bfm_b64 exec, 32, 0\nv_add_nc_u32 v128, 0x3e8, v0\ns_bfm_b64 exec, 32, 32\n"
+      "v_mov_b32 v3, v128\nv_mov_b32 v129, v0\ns_bfm_b64 exec, 32, 0\nv_mov_b32 v3, v129\n"
+      "s_mov_b64 exec, -1\nv_lshlrev_b32 v1, 2, v0\nglobal_store_dword v1, v3, s[0:1]\n",
+      true);
+  const Launch launch{.wave64 = true, .size = {64, 1, 1}};
+  DispatchState state = Machine::dispatch(launch);
+  state.pgm_rsrc3 = 1; // SHARED_VGPR_CNT: 8
+  ASSERT_EQ(execute_workgroup(machine.execution(), state, Machine::position(launch)).kind, FaultKind::none);
+  for (u32 lane = 0; lane < 64; ++lane)
+    EXPECT_EQ(machine.at<u32>()[lane], lane < 32 ? lane + 32 : lane - 32 + 1000) << lane;
+}
+
 } // namespace
 } // namespace emu::isa::test
