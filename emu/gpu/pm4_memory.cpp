@@ -265,12 +265,13 @@ Step Pm4::event_write(Payload p) {
   return Step::progressed;
 }
 
-// Eleven counters. All but one belong to draws.
+// On the graphics ring eleven counters; all but the last belong to draws. The compute rings' processor has
+// that one only.
 void Pm4::sample_pipeline_statistics(GpuAddress va) {
   std::array<std::uint64_t, 11> counters{};
-  constexpr std::size_t compute_invocations = 10;
-  counters[compute_invocations] = context_.shaders->invocations();
-  memory_.write(va, counters.data(), sizeof counters);
+  const std::size_t count = kind_ == Pm4Kind::graphics ? counters.size() : 1;
+  counters[count - 1] = context_.shaders->invocations();
+  memory_.write(va, counters.data(), count * sizeof counters[0]);
 }
 
 void Pm4::end_of_pipe(GpuAddress va, unsigned data_select, unsigned interrupt_select, std::uint64_t data,
