@@ -63,8 +63,11 @@ Result<std::unique_ptr<Process>> Process::open() {
 
 Result<std::unique_ptr<Device>> Process::open_device(const NodeProperties& node) {
   std::unique_ptr<Device> device(new Device(*this, node));
-  if (Result<void> ready = device->initialise(); !ready)
+  if (Result<void> ready = device->initialise(); !ready) {
+    if (device->vm_taken_)
+      taken_[node.gpu_id] = std::move(device->render_);
     return ready.error();
+  }
   return device;
 }
 
@@ -105,15 +108,21 @@ Result<void> Device::initialise() {
 }
 
 Result<void> Device::acquire_vm() {
-  std::string path = fmt::format("/dev/dri/renderD{}", node_.drm_render_minor);
-  render_ = util::Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (!render_.valid())
-    return fail_errno(path.c_str(), errno);
-  kfd_ioctl_acquire_vm_args args{};
-  args.drm_fd = static_cast<std::uint32_t>(render_.get());
-  args.gpu_id = node_.gpu_id;
-  if (Result<void> acquired = call_ioctl(process_->kfd_fd(), requests::acquire_vm, args); !acquired)
-    return acquired;
+  if (auto taken = process_->taken_.find(node_.gpu_id); taken != process_->taken_.end()) {
+    render_ = std::move(taken->second);
+    process_->taken_.erase(taken);
+  } else {
+    std::string path = fmt::format("/dev/dri/renderD{}", node_.drm_render_minor);
+    render_ = util::Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    if (!render_.valid())
+      return fail_errno(path.c_str(), errno);
+    kfd_ioctl_acquire_vm_args args{};
+    args.drm_fd = static_cast<std::uint32_t>(render_.get());
+    args.gpu_id = node_.gpu_id;
+    if (Result<void> acquired = call_ioctl(process_->kfd_fd(), requests::acquire_vm, args); !acquired)
+      return acquired;
+  }
+  vm_taken_ = true;
   // Of no consequence on gfx9 and later, whose kernels still want to be told once.
   kfd_ioctl_set_memory_policy_args policy{};
   policy.gpu_id = node_.gpu_id;

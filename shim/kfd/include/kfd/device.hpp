@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -76,7 +77,8 @@ public:
   Process& operator=(const Process&) = delete;
 
   const std::vector<NodeProperties>& nodes() const { return nodes_; }
-  // Opens the node's render node and takes its VM. Once per node; the Process must outlive the Device.
+  // Opens the node's render node and takes its VM. Once per node, or again after a failure; the Process must
+  // outlive the Device.
   Result<std::unique_ptr<Device>> open_device(const NodeProperties& node);
 
   int kfd_fd() const { return kfd_.get(); }
@@ -92,6 +94,9 @@ private:
   std::uint32_t minor_ = 0;
   std::vector<NodeProperties> nodes_;
   std::unique_ptr<EventPage> events_; // made with the first device: KFD has one per process
+  // Render nodes by gpu_id whose VM KFD took for a Device that then failed: it takes no other from this
+  // process.
+  std::map<std::uint32_t, util::Fd> taken_;
 };
 
 class Device {
@@ -168,6 +173,7 @@ private:
   Process* process_;
   NodeProperties node_;
   util::Fd render_;
+  bool vm_taken_ = false;
   std::uint64_t lds_base_ = 0;
   std::uint64_t scratch_base_ = 0;
   std::uint64_t gpuvm_base_ = 0;
