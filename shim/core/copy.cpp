@@ -123,8 +123,10 @@ Result<void> upload(Stream& stream, const BlitKernels& blit, const CopyRequest& 
     if (Result<void> copied = blit.copy(stream, region); !copied)
       return copied;
     Result<MarkerRef> busy = stream.record(kfd::SignalKind::polled);
-    if (!busy)
+    if (!busy) {
+      staging.abandon(std::move(*block));
       return busy.error();
+    }
     staging.release(std::move(*block), std::move(*busy));
     return {};
   });
@@ -148,8 +150,10 @@ public:
     if (Result<void> copied = blit_.copy(stream_, region); !copied)
       return copied;
     Result<MarkerRef> done = stream_.record(kfd::SignalKind::interrupting);
-    if (!done)
+    if (!done) {
+      stream_.context().staging().abandon(std::move(*block));
       return done.error();
+    }
     Running next = {std::move(*block), std::move(*done), piece};
     Result<void> before = finish();
     running_ = std::move(next);

@@ -31,4 +31,9 @@ void Staging::release(std::unique_ptr<Block> block, MarkerRef busy) {
   blocks_.push_back(std::move(block));
 }
 
+void Staging::abandon(std::unique_ptr<Block> block) {
+  std::lock_guard lock(mutex_);
+  abandoned_.push_back(std::move(block));
+}
+
 } // namespace shim::core

@@ -27,11 +27,14 @@ public:
   Result<std::unique_ptr<Block>> acquire();
   // `busy` may be empty.
   void release(std::unique_ptr<Block> block, MarkerRef busy);
+  // The GPU may be using it, and nothing will tell when it no longer is: it lives as long as the context.
+  void abandon(std::unique_ptr<Block> block);
 
 private:
   Context& context_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Block>> blocks_; // oldest first
+  std::vector<std::unique_ptr<Block>> abandoned_;
 };
 
 } // namespace shim::core
