@@ -6,6 +6,7 @@
 #include <iterator>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <thread>
 
 #include <kfd/fork.hpp>
 
@@ -14,15 +15,19 @@
 
 namespace shim::core {
 
+// There is nobody left to return an error to, and somebody waits: the call is made again, in case that the
+// kernel was out of memory.
 void Relay::perform(const Outgoing& signal) {
   if (!signal.semaphore)
     return;
+  constexpr int attempts = 8;
   kfd::Syncobj& syncobj = signal.semaphore->syncobj;
-  // The call logs its error, and there is nobody left to return it to.
-  if (signal.semaphore->type == SemaphoreType::timeline)
-    static_cast<void>(syncobj.signal_point(signal.value));
-  else
-    static_cast<void>(syncobj.signal());
+  const bool timeline = signal.semaphore->type == SemaphoreType::timeline;
+  for (int i = 0; i < attempts; ++i) {
+    if (timeline ? syncobj.signal_point(signal.value) : syncobj.signal())
+      return;
+    std::this_thread::yield();
+  }
 }
 
 Relay::Relay(kfd::Device& gpu, kfd::SyncobjFeatures features) : gpu_(gpu), features_(features) {}

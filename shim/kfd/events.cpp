@@ -55,8 +55,13 @@ void EventPage::destroy(const Event& event) {
 }
 
 Result<void> EventPage::set(std::uint32_t id) {
+  // Somebody sleeps until this succeeds, and would sleep on.
+  constexpr int attempts = 8;
   kfd_ioctl_set_event_args args{};
   args.event_id = id;
+  for (int i = 1; i < attempts; ++i)
+    if (try_ioctl(kfd_, requests::set_event, args) == 0)
+      return {};
   return call_ioctl(kfd_, requests::set_event, args);
 }
 

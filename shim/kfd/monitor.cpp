@@ -113,8 +113,12 @@ void FaultMonitor::run() {
     args.events_ptr = reinterpret_cast<std::uint64_t>(events.data());
     args.num_events = slot_count;
     args.timeout = wait_forever_ms;
-    if (!call_ioctl(device_->process_->kfd_fd(), requests::wait_events, args))
-      return;
+    if (Result<void> waited = call_ioctl(device_->process_->kfd_fd(), requests::wait_events, args); !waited) {
+      if (waited.code() != CUDA_ERROR_OUT_OF_MEMORY)
+        return;
+      std::this_thread::yield(); // until the kernel has memory to wait with
+      continue;
+    }
     look_at_queues();
     const kfd_hsa_memory_exception_data& memory = events[memory_slot].memory_exception_data;
     const kfd_hsa_hw_exception_data& hardware = events[hardware_slot].hw_exception_data;
