@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
+#include <iterator>
 #include <linux/futex.h>
 #include <mutex>
 #include <pthread.h>
@@ -31,12 +32,22 @@ struct Guard {
 constinit Guard guards[max_guarded_mappings];
 constinit std::mutex guards_mutex;
 
-// What the program believes is installed for SIGSEGV, once ours is. Written under a lock, read by the
-// handler: the program that changes its handler while another thread faults gets one of the two.
+// What the program believes is installed for SIGSEGV and SIGBUS (memory that a file no longer has), once ours
+// is. Written under a lock, read by the handler: the program that changes its handler while another thread
+// faults gets one of the two.
 constinit std::mutex program_mutex;
 constinit std::atomic<bool> ours_installed{false};
 constinit std::atomic<FaultHook> fault_hook{nullptr};
-struct sigaction program_action {};
+constexpr int taken_signals[] = {SIGSEGV, SIGBUS};
+struct sigaction program_actions[std::size(taken_signals)]{};
+
+// Null: a signal that is the program's alone.
+struct sigaction* program_action(int signal) {
+  for (std::size_t i = 0; i < std::size(taken_signals); ++i)
+    if (taken_signals[i] == signal)
+      return &program_actions[i];
+  return nullptr;
+}
 
 using SigactionFunction = int (*)(int, const struct sigaction*, struct sigaction*);
 
@@ -74,9 +85,10 @@ bool disarm_fault_at(std::uintptr_t address) {
 }
 
 void chain(int signal, siginfo_t* info, void* context) {
-  const struct sigaction action = program_action;
+  struct sigaction& program = *program_action(signal);
+  const struct sigaction action = program;
   if (action.sa_flags & SA_RESETHAND)
-    program_action.sa_handler = SIG_DFL;
+    program.sa_handler = SIG_DFL;
   if (action.sa_flags & SA_SIGINFO) {
     action.sa_sigaction(signal, info, context);
     return;
@@ -88,12 +100,12 @@ void chain(int signal, siginfo_t* info, void* context) {
   // Nobody catches it: the default action, when the instruction faults again (or at once, if it was sent).
   struct sigaction defaulted {};
   defaulted.sa_handler = SIG_DFL;
-  real_sigaction()(SIGSEGV, &defaulted, nullptr);
+  real_sigaction()(signal, &defaulted, nullptr);
   if (info->si_code <= 0)
-    raise(SIGSEGV);
+    raise(signal);
 }
 
-void on_segv(int signal, siginfo_t* info, void* context) {
+void on_fault(int signal, siginfo_t* info, void* context) {
   const int saved_errno = errno;
   bool ours = info->si_code > 0 && disarm_fault_at(reinterpret_cast<std::uintptr_t>(info->si_addr));
   if (const FaultHook hook = fault_hook.load(std::memory_order_acquire); !ours && hook && info->si_code > 0)
@@ -103,33 +115,37 @@ void on_segv(int signal, siginfo_t* info, void* context) {
     chain(signal, info, context);
 }
 
-void install_locked(const struct sigaction& program) {
+void install_locked(int signal, const struct sigaction& program) {
   struct sigaction action {};
-  action.sa_sigaction = on_segv;
+  action.sa_sigaction = on_fault;
   // The program's wishes for its own handler hold for ours: an alternate stack, its mask.
   action.sa_mask = program.sa_mask;
   action.sa_flags = SA_SIGINFO | SA_NODEFER | (program.sa_flags & (SA_ONSTACK | SA_RESTART));
-  sigdelset(&action.sa_mask, SIGSEGV);
-  real_sigaction()(SIGSEGV, &action, nullptr);
+  for (int taken : taken_signals)
+    sigdelset(&action.sa_mask, taken);
+  real_sigaction()(signal, &action, nullptr);
 }
 
 void install() {
   std::lock_guard lock(program_mutex);
   if (ours_installed.load(std::memory_order_acquire))
     return;
-  real_sigaction()(SIGSEGV, nullptr, &program_action);
-  install_locked(program_action);
+  for (int signal : taken_signals) {
+    real_sigaction()(signal, nullptr, program_action(signal));
+    install_locked(signal, *program_action(signal));
+  }
   ours_installed.store(true, std::memory_order_release);
 }
 
 int interposed_sigaction(int signal, const struct sigaction* action, struct sigaction* old) {
-  if (signal != SIGSEGV || !ours_installed.load(std::memory_order_acquire))
+  struct sigaction* program = program_action(signal);
+  if (!program || !ours_installed.load(std::memory_order_acquire))
     return real_sigaction()(signal, action, old);
   std::lock_guard lock(program_mutex);
-  const struct sigaction before = program_action;
+  const struct sigaction before = *program;
   if (action) {
-    program_action = *action;
-    install_locked(*action);
+    *program = *action;
+    install_locked(signal, *action);
   }
   if (old)
     *old = before;
@@ -230,14 +246,15 @@ EMU_EXPORT sighandler_t sysv_signal(int signal, sighandler_t handler) noexcept {
   return emu::gpu::interposed_signal(signal, handler, SA_RESETHAND | SA_NODEFER);
 }
 
-// A blocked SIGSEGV would turn a store to an armed doorbell into the process's death.
+// A blocked signal would turn a store to an armed doorbell into the process's death.
 EMU_EXPORT int pthread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
   using Function = int (*)(int, const sigset_t*, sigset_t*);
   static const Function real = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "pthread_sigmask"));
   if (!set || how == SIG_UNBLOCK)
     return real(how, set, old);
   sigset_t reduced = *set;
-  sigdelset(&reduced, SIGSEGV);
+  for (int taken : emu::gpu::taken_signals)
+    sigdelset(&reduced, taken);
   return real(how, &reduced, old);
 }
 
@@ -247,6 +264,7 @@ EMU_EXPORT int sigprocmask(int how, const sigset_t* set, sigset_t* old) noexcept
   if (!set || how == SIG_UNBLOCK)
     return real(how, set, old);
   sigset_t reduced = *set;
-  sigdelset(&reduced, SIGSEGV);
+  for (int taken : emu::gpu::taken_signals)
+    sigdelset(&reduced, taken);
   return real(how, &reduced, old);
 }

@@ -2,6 +2,8 @@
 // SIGSEGV.
 #include "machine.hpp"
 
+#include <gpu/segv.hpp>
+
 #include <csetjmp>
 #include <csignal>
 #include <sys/resource.h>
@@ -143,6 +145,38 @@ TEST(doorbell, the_programs_own_handler_gets_its_own_faults_and_no_others) {
   complete_one(machine, queue); // the handler is still there
   munmap(forbidden, 4096);
   sigaction(SIGSEGV, &old, nullptr);
+}
+
+int file_without_pages = -1;
+char* page_of_file = nullptr;
+
+// Memory that is mapped from a file which ends before it.
+TEST(doorbell, the_fault_hook_and_the_program_hear_of_pages_that_a_file_does_not_have) {
+  file_without_pages = memfd_create("short", MFD_CLOEXEC);
+  page_of_file =
+      static_cast<char*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file_without_pages, 0));
+  emu::gpu::set_fault_hook([](const siginfo_t& info, void*) {
+    return info.si_signo == SIGBUS && info.si_addr == page_of_file &&
+           ftruncate(file_without_pages, 4096) == 0;
+  });
+  *static_cast<volatile char*>(page_of_file) = 'x'; // tried again, with the page there
+  EXPECT_EQ(*page_of_file, 'x');
+  emu::gpu::set_fault_hook(nullptr);
+
+  ASSERT_EQ(ftruncate(file_without_pages, 0), 0);
+  struct sigaction action {};
+  action.sa_sigaction = on_program_segv;
+  action.sa_flags = SA_SIGINFO;
+  struct sigaction old {};
+  ASSERT_EQ(sigaction(SIGBUS, &action, &old), 0);
+  caught = 0;
+  if (sigsetjmp(escape, 1) == 0)
+    *static_cast<volatile char*>(page_of_file) = 'y';
+  EXPECT_EQ(caught, 1);
+  EXPECT_EQ(caught_address, page_of_file);
+  sigaction(SIGBUS, &old, nullptr);
+  munmap(page_of_file, 4096);
+  close(file_without_pages);
 }
 
 TEST(doorbell, a_fault_that_no_one_handles_still_kills) {

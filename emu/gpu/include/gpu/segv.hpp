@@ -1,12 +1,12 @@
-// SIGSEGV in a process that has armed doorbells.
+// SIGSEGV and SIGBUS in a process that has armed doorbells.
 //
-// The Gpu owns the kernel's SIGSEGV disposition from the first watched doorbell on. A fault on an armed
-// doorbell makes it writable again and wakes the command processor; every other fault goes to whatever the
-// program installed.
+// The Gpu owns the kernel's disposition of both from the first watched doorbell (or fault hook) on. A fault
+// on an armed doorbell makes it writable again and wakes the command processor; every other fault goes to
+// whatever the program installed.
 //
 // The static library defines sigaction, signal, bsd_signal, sysv_signal, sigset, sigprocmask and
 // pthread_sigmask with default visibility, so that a shared object (or a test) that links it whole interposes
-// them: a program that installs a SIGSEGV handler is told that it did, gets it called, and cannot block or
+// them: a program that installs a handler of these is told that it did, gets it called, and cannot block or
 // displace ours.
 #pragma once
 
