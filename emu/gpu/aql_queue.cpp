@@ -32,6 +32,12 @@ public:
            std::shared_ptr<WakeWord> wake)
       : UserQueue(id, description, shaders, std::move(wake)) {}
 
+  void pause(bool on) override {
+    for (const Running& kernel : running_)
+      context_.shaders->pause(*kernel.dispatch, on);
+    if (pm4_)
+      pm4_->pause(on);
+  }
   void cancel() override {
     for (const Running& kernel : running_)
       kernel.dispatch->cancel();

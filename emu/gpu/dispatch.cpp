@@ -271,7 +271,7 @@ bool ShaderArray::take_locked(Worker& worker, const Dispatch* only) {
   // A dispatch of which this thread holds nothing comes first, so that no queue waits for another's kernel.
   for (std::size_t i = 0; i < active_.size(); ++i) {
     const std::shared_ptr<Dispatch>& candidate = candidate_locked(worker, i);
-    if (only && candidate.get() != only)
+    if ((only && candidate.get() != only) || candidate->held())
       continue;
     const bool extra = worker.holds(candidate.get());
     if (extra && (worker.may_start == 0 || worker.waves + candidate->waves_per_group_ > worker.wave_limit))
@@ -287,10 +287,21 @@ bool ShaderArray::take_locked(Worker& worker, const Dispatch* only) {
     if (active_.size() < before)
       i = ~std::size_t{0}; // it was cancelled and is gone: look afresh
   }
-  if (worker.residents.empty())
-    return false;
-  worker.turn = (worker.turn + 1) % worker.residents.size();
-  return true;
+  for (std::size_t i = 0; i < worker.residents.size(); ++i) {
+    worker.turn = (worker.turn + 1) % worker.residents.size();
+    if (!worker.residents[worker.turn].dispatch->held())
+      return true;
+  }
+  return false;
+}
+
+void ShaderArray::pause(Dispatch& dispatch, bool on) {
+  std::unique_lock lock(mutex_);
+  dispatch.paused_.store(on, std::memory_order_release);
+  if (on)
+    slice_ended_.wait(lock, [&] { return dispatch.slices_ == 0; });
+  else
+    news_.notify_all();
 }
 
 ShaderArray::Helper::Helper() : worker_(std::make_unique<ShaderWorker>()) {
@@ -327,9 +338,10 @@ void ShaderArray::retire_locked(Worker& worker, std::size_t index) {
 }
 
 void ShaderArray::run_slice(Worker& worker, std::unique_lock<std::mutex>& lock) {
-  lock.unlock();
   ShaderResident& resident = worker.residents[worker.turn];
   Dispatch& d = *resident.dispatch;
+  ++d.slices_;
+  lock.unlock();
   if (!resident.started) {
     resident.cache = worker.cache_for(d.description_.space);
     auto& spare = resident.cache->spare;
@@ -358,6 +370,8 @@ void ShaderArray::run_slice(Worker& worker, std::unique_lock<std::mutex>& lock) 
                                resident.position.size[2],
                            std::memory_order_acq_rel);
   lock.lock();
+  if (--d.slices_ == 0 && d.paused_.load(std::memory_order_relaxed))
+    slice_ended_.notify_all();
 
   if (progress == isa::Progress::yielded) {
     if (slept)

@@ -58,6 +58,10 @@ public:
 
 private:
   friend class ShaderArray;
+  // Does nothing run it for now?
+  bool held() const {
+    return paused_.load(std::memory_order_acquire) && !cancelled_.load(std::memory_order_acquire);
+  }
 
   const DispatchDescription description_;
   const std::shared_ptr<WakeWord> done_word_;
@@ -66,11 +70,13 @@ private:
   std::uint32_t group_limit_ = 0; // workgroups that its places hold at once
   std::atomic<bool> done_{false};
   std::atomic<bool> cancelled_{false};
+  std::atomic<bool> paused_{false};
 
   // Guarded by ShaderArray::mutex_.
   std::array<std::uint32_t, 3> next_{};
   bool all_started_ = false;
   std::uint32_t outstanding_ = 0;
+  std::uint32_t slices_ = 0; // that run right now
   std::size_t next_place_ = 0;
   std::vector<std::uint32_t> free_scratch_; // workgroup-sized scratch slots
   std::optional<Fault> fault_;
@@ -90,6 +96,12 @@ public:
   // `done_word` is woken when the dispatch is done. The description has passed refuse(). The caller goes on
   // to help(): a dispatch of one workgroup wakes no other thread.
   std::shared_ptr<Dispatch> start(DispatchDescription description, std::shared_ptr<WakeWord> done_word);
+
+  // Takes a dispatch off the hardware, and returns when no wave of it runs; or puts it on again. Not to be
+  // called by a thread that runs a wave.
+  void pause(Dispatch& dispatch, bool on);
+  // A dispatch that is paused has been cancelled.
+  void look_again() { news_.notify_all(); }
 
   std::chrono::milliseconds watchdog() const { return watchdog_; }
   // Work items of all workgroups that ended: the pipeline statistics' CS_INVOCATIONS.
@@ -128,6 +140,7 @@ private:
 
   std::mutex mutex_;
   std::condition_variable news_;
+  std::condition_variable slice_ended_;            // of a dispatch that is paused
   std::vector<std::shared_ptr<Dispatch>> active_;  // with workgroups that have not started; by priority
   std::vector<std::shared_ptr<Dispatch>> running_; // not done
   std::vector<std::thread> threads_;

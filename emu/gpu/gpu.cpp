@@ -248,14 +248,12 @@ std::optional<Fault> Gpu::Implementation::run(const Submission& submission, cons
   else
     pm4.emplace(context, submission.ring == Ring::graphics ? Pm4Kind::graphics : Pm4Kind::compute);
   for (const IndirectBuffer& ib : submission.ibs) {
-    if (ib.flags & ib_flag_ce)
-      return Fault{
-          FaultKind::illegal_packet, no_queue, {}, 0, "an IB for the constant engine, which gfx10.3 lacks"};
     std::optional<Fault> fault;
     if (sdma) {
       sdma->push_ib(ib.va, ib.dwords);
       fault = drive(*sdma, context, limits);
     } else {
+      pm4->on_constant_engine(submission.ring == Ring::graphics && ib.flags & ib_flag_ce);
       pm4->push_ib(ib.va, ib.dwords);
       fault = drive(*pm4, context, limits);
     }
@@ -345,6 +343,7 @@ bool Gpu::destroy_queue(QueueId id) {
     queue->destroyed = true; // no one steps it any more
     queue->cancel();
   }
+  i.shaders.look_again();
   i.wake->wake(); // a kernel that nobody runs, for want of compute units, is ended by the command processor
   // Without the lock: the command processor may hold workgroups of it, and has to come round to them.
   for (;;) {

@@ -15,6 +15,7 @@ constexpr std::size_t max_ib_depth = 4;
 constexpr unsigned on_compute = 1;
 constexpr unsigned on_graphics = 2;
 constexpr unsigned on_both = on_compute | on_graphics;
+constexpr unsigned on_constant = 4; // the constant engine, beside a graphics ring
 constexpr std::uint32_t any_length = 0x4000;
 
 } // namespace
@@ -29,7 +30,7 @@ struct Pm4::Packet {
 
 // By opcode.
 const Pm4::Packet Pm4::packets[] = {
-    {0x10, "NOP", on_both, 1, any_length, &Pm4::nothing},
+    {0x10, "NOP", on_both | on_constant, 1, any_length, &Pm4::nothing},
     {0x11, "SET_BASE", on_both, 3, 3, &Pm4::set_base},
     {0x12, "CLEAR_STATE", on_graphics, 1, 1, &Pm4::clear_state},
     {0x13, "INDEX_BUFFER_SIZE", on_graphics, 1, 1, &Pm4::nothing},
@@ -68,6 +69,11 @@ const Pm4::Packet Pm4::packets[] = {
     {0x76, "SET_SH_REG", on_both, 2, any_length, &Pm4::set_sh_reg},
     {0x79, "SET_UCONFIG_REG", on_both, 2, any_length, &Pm4::set_uconfig_reg},
     {0x7a, "SET_UCONFIG_REG_INDEX", on_both, 2, any_length, &Pm4::set_uconfig_reg},
+    {0x84, "INCREMENT_CE_COUNTER", on_constant, 1, 1, &Pm4::increment_ce_counter},
+    {0x85, "INCREMENT_DE_COUNTER", on_graphics, 1, 1, &Pm4::increment_de_counter},
+    {0x86, "WAIT_ON_CE_COUNTER", on_graphics, 1, 1, &Pm4::wait_on_ce_counter},
+    {0x88, "WAIT_ON_DE_COUNTER_DIFF", on_constant, 1, 1, &Pm4::wait_on_de_counter_diff},
+    {0x89, "SET_CE_DE_COUNTERS", on_constant, 1, 1, &Pm4::set_ce_de_counters},
     {0x90, "FRAME_CONTROL", on_graphics, 1, 1, &Pm4::nothing},
     {0x93, "WAIT_REG_MEM64", on_both, 8, 8, &Pm4::wait_reg_mem64},
     {0x9b, "SET_SH_REG_INDEX", on_both, 2, any_length, &Pm4::set_sh_reg},
@@ -94,6 +100,11 @@ void Pm4::push_ib(GpuAddress va, std::uint64_t dwords) {
 void Pm4::cancel() {
   if (dispatch_)
     dispatch_->cancel();
+}
+
+void Pm4::pause(bool on) {
+  if (dispatch_)
+    context_.shaders->pause(*dispatch_, on);
 }
 
 void Pm4::refuse(FaultKind kind, const std::string& why) {
@@ -144,10 +155,14 @@ Step Pm4::execute(std::uint32_t header) {
            fmt::format("opcode {:#04x} of {} dwords ends beyond its IB", opcode, length));
   }
   current_ = find(opcode);
-  const unsigned ring = kind_ == Pm4Kind::graphics ? on_graphics : on_compute;
+  const unsigned ring = constant_engine_             ? on_constant
+                        : kind_ == Pm4Kind::graphics ? on_graphics
+                                                     : on_compute;
   if (!current_ || !(current_->rings & ring))
     refuse(FaultKind::illegal_packet, fmt::format("opcode {:#04x} unknown on a {} ring", opcode,
-                                                  kind_ == Pm4Kind::graphics ? "graphics" : "compute"));
+                                                  ring == on_constant   ? "constant engine's"
+                                                  : ring == on_graphics ? "graphics"
+                                                                        : "compute"));
   const std::uint32_t payload = count + 1;
   if (payload < current_->min_payload || payload > current_->max_payload)
     refuse(FaultKind::illegal_packet, fmt::format("{} payload dwords", payload));
@@ -169,6 +184,28 @@ Step Pm4::execute(std::uint32_t header) {
 }
 
 Step Pm4::nothing(Payload) {
+  return Step::progressed;
+}
+
+Step Pm4::set_ce_de_counters(Payload) {
+  ce_counter_ = de_counter_ = 0;
+  return Step::progressed;
+}
+Step Pm4::increment_ce_counter(Payload) {
+  ++ce_counter_;
+  return Step::progressed;
+}
+Step Pm4::increment_de_counter(Payload) {
+  ++de_counter_;
+  return Step::progressed;
+}
+Step Pm4::wait_on_ce_counter(Payload) {
+  return ce_counter_ > de_counter_ ? Step::progressed : Step::blocked;
+}
+Step Pm4::wait_on_de_counter_diff(Payload p) {
+  if (ce_counter_ - de_counter_ >= p[0])
+    refuse(FaultKind::illegal_packet,
+           "the constant engine runs ahead of the drawing engine here, and cannot wait for it");
   return Step::progressed;
 }
 

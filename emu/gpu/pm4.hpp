@@ -22,10 +22,15 @@ public:
 
   PacketReader& reader() { return reader_; }
   void push_ib(GpuAddress va, std::uint64_t dwords);
+  // Are the packets that follow the constant engine's, or the ring's own? The two share counters. The former
+  // runs its IBs where they stand among the others, not beside them. Constant RAM, which only draws read, is
+  // not there.
+  void on_constant_engine(bool on) { constant_engine_ = on; }
   // Executes at most one packet. Throws Stop. idle: nothing left to read; dispatches have finished too.
   Step step();
   // Ends a dispatch that is running; step() then throws or goes on.
   void cancel();
+  void pause(bool on);
   const Dispatch* dispatch() const { return dispatch_.get(); }
   bool busy() const { return dispatch_ && !dispatch_->done(); }
   RegisterFile& registers() { return registers_; }
@@ -41,6 +46,11 @@ private:
   void check_dispatch();
 
   Step nothing(Payload);
+  Step set_ce_de_counters(Payload);
+  Step increment_ce_counter(Payload);
+  Step increment_de_counter(Payload);
+  Step wait_on_ce_counter(Payload);
+  Step wait_on_de_counter_diff(Payload);
   Step draw(Payload);
   Step set_config_reg(Payload);
   Step set_sh_reg(Payload);
@@ -84,6 +94,8 @@ private:
   const Packet* current_ = nullptr;
   GpuAddress indirect_base_ = 0;
   bool predicate_ = true;
+  bool constant_engine_ = false;
+  std::uint64_t ce_counter_ = 0, de_counter_ = 0;
   std::uint64_t atomic_result_ = 0; // what the last ATOMIC_MEM found
 };
 

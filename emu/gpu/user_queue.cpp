@@ -37,6 +37,7 @@ public:
       : UserQueue(id, description, shaders, std::move(wake)), pm4_(context_, Pm4Kind::compute) {
     pm4_.reader().push({description.ring, 0, 0, description.ring_size / 4 - 1, true});
   }
+  void pause(bool on) override { pm4_.pause(on); }
   void cancel() override { pm4_.cancel(); }
   bool busy() const override { return pm4_.busy(); }
 
@@ -70,6 +71,7 @@ public:
       : UserQueue(id, description, shaders, std::move(wake)), sdma_(context_) {
     sdma_.reader().push({description.ring, 0, 0, description.ring_size / 4 - 1, true});
   }
+  void pause(bool) override {} // a packet is over before anyone can ask
   void cancel() override {}
   bool busy() const override { return false; }
 
@@ -182,12 +184,15 @@ void UserQueue::fail(Fault fault) {
 }
 
 void UserQueue::update(const QueueUpdate& update) {
+  const bool was_active = active();
   description_.ring = update.ring;
   description_.ring_size = update.ring_size;
   description_.priority = context_.priority = update.priority;
   description_.percentage = update.percentage;
   if (active())
     on_update();
+  if (active() != was_active)
+    pause(!active());
   kick();
 }
 

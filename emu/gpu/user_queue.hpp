@@ -29,6 +29,8 @@ public:
   void set_cu_mask(const std::vector<std::uint32_t>& mask);
   // Reads wptr afresh at the next step().
   void kick() { kicked_.store(true, std::memory_order_release); }
+  // Takes what runs off the hardware, or puts it back.
+  virtual void pause(bool on) = 0;
   // Ends what runs, at its next slice.
   virtual void cancel() = 0;
   virtual bool busy() const = 0;

@@ -57,8 +57,8 @@ struct QueueDescription {
   GpuAddress trap_memory = 0;
 };
 
-// What KFD's UPDATE_QUEUE changes. A ring_size, ring or percentage of 0 stops the queue until the next
-// update.
+// What KFD's UPDATE_QUEUE changes. A ring_size, ring or percentage of 0 takes the queue off the hardware
+// until the next update: its kernels stand still from the moment that update_queue() returns.
 struct QueueUpdate {
   GpuAddress ring = 0;
   std::uint64_t ring_size = 0;
