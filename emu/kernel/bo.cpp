@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <linux/dma-buf.h>
@@ -79,6 +80,16 @@ struct BufferRegistry {
 };
 
 namespace {
+// A second open file for a buffer's memfd. Negative errno.
+int reopen(int fd, int flags) {
+  char path[32];
+  std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  return real::open(path, flags);
+}
+bool is_read_only(int fd) {
+  return (real::fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
+}
+
 // After fd_table's: what is registered later is locked earlier, and the registry calls into the table.
 [[gnu::constructor(202)]] void watch_forks() {
   pthread_atfork([] { BufferRegistry::get().mutex.lock(); }, [] { BufferRegistry::get().mutex.unlock(); },
@@ -203,7 +214,13 @@ int BufferObject::import_fd(int fd, std::shared_ptr<BufferObject>& out) {
   }
   if (fd_table::is_hidden(fd))
     return -EBADF;
-  const int own = real::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  // Who may only read it has the buffer all the same.
+  int own = real::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (own >= 0 && is_read_only(own)) {
+    const int writable = reopen(own, O_RDWR | O_CLOEXEC);
+    real::close(own);
+    own = writable;
+  }
   if (own < 0)
     return own;
   if (real::fcntl(own, F_GET_SEALS) < 0) { // not a memfd
@@ -256,7 +273,8 @@ BufferObject::~BufferObject() {
 int BufferObject::export_fd(int flags) {
   if (is_userptr())
     return -EPERM;
-  const int fd = real::fcntl(fd_, flags & O_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
+  const int fd = flags & O_RDWR ? real::fcntl(fd_, flags & O_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, 0)
+                                : reopen(fd_, O_RDONLY | (flags & O_CLOEXEC));
   if (fd < 0)
     return fd;
   std::shared_ptr<BufferObject> self;
@@ -265,7 +283,7 @@ int BufferObject::export_fd(int flags) {
     std::scoped_lock lock(registry.mutex);
     self = registry.by_identity[{dev_, ino_}].weak.lock();
   }
-  fd_table::attach(fd, std::make_shared<DmaBufFile>(std::move(self)));
+  fd_table::attach(fd, std::make_shared<DmaBufFile>(std::move(self), fd));
   return fd;
 }
 
@@ -291,6 +309,9 @@ long BufferObject::map_to_user(void* address, std::size_t length, int protection
     return -EPERM;
   if (offset % page != 0 || length == 0 || offset >= size_ || page_align(length) > size_ - offset)
     return -EINVAL;
+  // ttm_bo_mmap_obj: no copies on write, but for reservations.
+  if ((flags & MAP_TYPE) == MAP_PRIVATE && protection != PROT_NONE)
+    return -EINVAL;
   return reinterpret_cast<long>(
       real::mmap(address, length, protection, flags, fd_, static_cast<off64_t>(offset)));
 }
@@ -299,7 +320,7 @@ long mmap_drm_offset(const File* file, void* address, std::size_t length, int pr
                      std::uint64_t offset) {
   std::uint64_t into = 0;
   const std::shared_ptr<BufferObject> bo = BufferRegistry::get().at_offset(offset, into);
-  if (!bo)
+  if (!bo || into != 0) // drm_vma_offset_exact_lookup_locked
     return -EINVAL;
   if (!bo->mmap_allowed(file))
     return -EACCES;
@@ -342,7 +363,12 @@ long DmaBufFile::ioctl(unsigned long request, void* argument) {
   }
 }
 
+DmaBufFile::DmaBufFile(std::shared_ptr<BufferObject> bo, int fd)
+    : bo_(std::move(bo)), read_only_(is_read_only(fd)) {}
+
 long DmaBufFile::mmap(void* address, std::size_t length, int protection, int flags, off64_t offset) {
+  if (read_only_ && protection & PROT_WRITE && (flags & MAP_TYPE) != MAP_PRIVATE)
+    return -EACCES;
   return bo_->map_to_user(address, length, protection, flags, static_cast<std::uint64_t>(offset));
 }
 

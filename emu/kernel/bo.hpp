@@ -42,7 +42,7 @@ struct BufferMetadata {
   std::uint64_t flags;     // AMDGPU_GEM_CREATE_*
   std::uint64_t sequence;  // names the buffer in messages
 
-  // AMDGPU_GEM_METADATA. Guarded by `lock` (a futex word: 0 free, 1 held).
+  // AMDGPU_GEM_METADATA. Guarded by `lock` (pid_lock.hpp).
   std::atomic<std::uint32_t> lock;
   std::uint32_t umd_size; // bytes
   std::uint64_t tiling_info;
@@ -85,7 +85,8 @@ public:
   // The shared page; of a userptr a private one.
   BufferMetadata& meta() const { return *meta_; }
 
-  // A new dma-buf descriptor. `flags`: O_CLOEXEC, O_RDWR as DRM_CLOEXEC, DRM_RDWR. EPERM for a userptr.
+  // A new dma-buf descriptor. `flags`: O_CLOEXEC, O_RDWR as DRM_CLOEXEC, DRM_RDWR; without the latter it cannot be
+  // mapped for writing. EPERM for a userptr.
   int export_fd(int flags);
 
   // Where mmap() of a render node finds this buffer (drm_vma_offset). Only files that were allowed may.
@@ -118,7 +119,7 @@ private:
 // The descriptor of an exported buffer.
 class DmaBufFile : public File {
 public:
-  explicit DmaBufFile(std::shared_ptr<BufferObject> bo) : bo_(std::move(bo)) {}
+  DmaBufFile(std::shared_ptr<BufferObject> bo, int fd); // `fd`: what it is opened for counts
   const std::shared_ptr<BufferObject>& bo() const { return bo_; }
 
   long ioctl(unsigned long request,
@@ -129,6 +130,7 @@ public:
 
 private:
   std::shared_ptr<BufferObject> bo_;
+  bool read_only_;
 };
 
 // mmap() of a drm file: finds the buffer at `offset` (EINVAL where none), checks that `file` is allowed

@@ -219,7 +219,7 @@ std::shared_ptr<File> find_or_adopt(int fd) {
   if (std::strcmp(name, "amdgpu-bo") == 0) {
     std::shared_ptr<BufferObject> bo;
     if (BufferObject::import_fd(fd, bo) == 0)
-      file = std::make_shared<DmaBufFile>(std::move(bo));
+      file = std::make_shared<DmaBufFile>(std::move(bo), fd);
   } else {
     file = adopt_sync_descriptor(fd, name);
   }

@@ -2,6 +2,7 @@
 #include "device.hpp"
 #include "kfd_limits.hpp"
 #include "kfd_process.hpp"
+#include "pid_lock.hpp"
 #include "process.hpp"
 #include "settings.hpp"
 #include "user_memory.hpp"
@@ -63,15 +64,6 @@ bool within_limits(std::uint64_t size, std::uint32_t flags) {
   if (flags & (ALLOC_MEM_FLAGS_GTT | ALLOC_MEM_FLAGS_USERPTR))
     return size <= most && used <= most - size;
   return true;
-}
-
-void lock_metadata(BufferMetadata& meta) {
-  std::uint32_t free = 0;
-  while (!meta.lock.compare_exchange_weak(free, 1, std::memory_order_acquire))
-    free = 0;
-}
-void unlock_metadata(BufferMetadata& meta) {
-  meta.lock.store(0, std::memory_order_release);
 }
 } // namespace
 
@@ -295,10 +287,12 @@ int KfdProcess::get_dmabuf_info(kfd_ioctl_get_dmabuf_info_args& args) {
 
   BufferMetadata& meta = bo->meta();
   std::uint32_t words[BufferMetadata::umd_words];
-  lock_metadata(meta);
-  const std::uint32_t size = meta.umd_size;
-  std::memcpy(words, meta.umd, sizeof words);
-  unlock_metadata(meta);
+  std::uint32_t size = 0;
+  {
+    PidLock lock(meta.lock);
+    size = meta.umd_size;
+    std::memcpy(words, meta.umd, sizeof words);
+  }
   const std::uint32_t room = args.metadata_size;
   args.metadata_size = size;
   if (size > room)
@@ -341,7 +335,8 @@ int KfdProcess::export_dmabuf(kfd_ioctl_export_dmabuf_args& args) {
     return -EINVAL;
   if (memory->bo->is_userptr())
     return -EPERM;
-  const int fd = memory->bo->export_fd(static_cast<int>(args.flags) & O_CLOEXEC);
+  const int access = memory->flags & ALLOC_MEM_FLAGS_WRITABLE ? O_RDWR : O_RDONLY;
+  const int fd = memory->bo->export_fd((static_cast<int>(args.flags) & O_CLOEXEC) | access);
   if (fd < 0)
     return fd;
   args.dmabuf_fd = static_cast<std::uint32_t>(fd);

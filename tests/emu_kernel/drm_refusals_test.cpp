@@ -274,6 +274,36 @@ const Refusal gem[] = {
      },
      EINVAL},
 
+    {"mmap_from_the_middle",
+     [](Bench& b) {
+       map_handle(b, b.buffer(8192));
+       const auto offset = static_cast<off_t>(b.answer<drm_amdgpu_gem_mmap>().out.addr_ptr) + 4096;
+       return mmap(nullptr, 4096, PROT_READ, MAP_SHARED, b.fd(), offset) == MAP_FAILED ? errno : 0;
+     },
+     EINVAL},
+    {"mmap_copied_on_write",
+     [](Bench& b) {
+       map_handle(b, b.buffer(4096));
+       const auto offset = static_cast<off_t>(b.answer<drm_amdgpu_gem_mmap>().out.addr_ptr);
+       return mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, b.fd(), offset) == MAP_FAILED ? errno : 0;
+     },
+     EINVAL},
+    {"dma_buf_read_only_mapped_for_writing",
+     [](Bench& b) {
+       EXPECT_EQ(b.call(DRM_IOCTL_PRIME_HANDLE_TO_FD, drm_prime_handle{b.buffer(), DRM_CLOEXEC, -1}), 0);
+       const UniqueFd file(b.answer<drm_prime_handle>().fd);
+       EXPECT_NE(mmap(nullptr, 4096, PROT_READ, MAP_SHARED, file.get(), 4096), MAP_FAILED);
+       return mmap(nullptr, 4096, PROT_WRITE, MAP_SHARED, file.get(), 0) == MAP_FAILED ? errno : 0;
+     },
+     EACCES},
+    {"dma_buf_mapped_beyond_its_end",
+     [](Bench& b) {
+       EXPECT_EQ(b.call(DRM_IOCTL_PRIME_HANDLE_TO_FD, drm_prime_handle{b.buffer(8192), DRM_CLOEXEC, -1}), 0);
+       const UniqueFd file(b.answer<drm_prime_handle>().fd);
+       return mmap(nullptr, 8192, PROT_READ, MAP_SHARED, file.get(), 4096) == MAP_FAILED ? errno : 0;
+     },
+     EINVAL},
+
     {"wait_idle_of_no_handle",
      [](Bench& b) {
        drm_amdgpu_gem_wait_idle args = {};

@@ -2,7 +2,9 @@
 // does.
 #include "drm_gpu.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <initializer_list>
 #include <linux/sync_file.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -297,6 +299,45 @@ TEST_F(SubmitTest, malformed_submissions_are_refused) {
   ib.ip_type = AMDGPU_HW_IP_COMPUTE;
   ib.ip_instance = 1;
   EXPECT_EQ(submit(AMDGPU_CHUNK_ID_IB, sizeof ib / 4, ib), -EINVAL);
+}
+
+// Commands at word `at` of the data page, as an IB of the graphics ring.
+drm_amdgpu_cs_chunk_ib graphics_ib(const Gpu& gpu, std::uint32_t at,
+                                   std::initializer_list<std::uint32_t> commands, std::uint32_t flags) {
+  std::copy(commands.begin(), commands.end(), gpu.data() + at);
+  drm_amdgpu_cs_chunk_ib ib = {};
+  ib.flags = flags;
+  ib.va_start = gpu.data_address() + at * 4;
+  ib.ib_bytes = static_cast<std::uint32_t>(commands.size()) * 4;
+  ib.ip_type = AMDGPU_HW_IP_GFX;
+  return ib;
+}
+
+TEST_F(SubmitTest, the_drawing_engine_waits_for_the_constant_engine) {
+  const std::uint64_t target = gpu_.data_address() + 12;
+  // SET_CE_DE_COUNTERS, INCREMENT_CE_COUNTER; WAIT_ON_CE_COUNTER, WRITE_DATA
+  const drm_amdgpu_cs_chunk_ib ibs[] = {
+      graphics_ib(gpu_, 64, {0xc0008900, 0, 0xc0008400, 1}, AMDGPU_IB_FLAG_CE),
+      graphics_ib(gpu_, 128,
+                  {0xc0008600, 1, 0xc0033700, 5u << 8 | 1u << 20, static_cast<std::uint32_t>(target),
+                   static_cast<std::uint32_t>(target >> 32), 33},
+                  0)};
+  drm_amdgpu_cs_chunk chunks[] = {Gpu::chunk(AMDGPU_CHUNK_ID_IB, &ibs[0], 1),
+                                  Gpu::chunk(AMDGPU_CHUNK_ID_IB, &ibs[1], 1)};
+  std::uint64_t sequence = 0;
+  ASSERT_EQ(amdgpu_cs_submit_raw2(gpu_.device(), gpu_.context(), 0, 2, chunks, &sequence), 0);
+  EXPECT_TRUE(gpu_.finished(sequence, soon_ms, AMDGPU_HW_IP_GFX));
+  EXPECT_EQ(gpu_.data()[3], 33u);
+}
+
+TEST_F(SubmitTest, the_constant_engine_refuses_what_is_not_its_own) {
+  const drm_amdgpu_cs_chunk_ib ib =
+      graphics_ib(gpu_, 64, {0xc0033700, 5u << 8 | 1u << 20, 0, 0, 0}, AMDGPU_IB_FLAG_CE);
+  drm_amdgpu_cs_chunk chunk = Gpu::chunk(AMDGPU_CHUNK_ID_IB, &ib, 1);
+  std::uint64_t sequence = 0;
+  ASSERT_EQ(amdgpu_cs_submit_raw2(gpu_.device(), gpu_.context(), 0, 1, &chunk, &sequence), 0);
+  EXPECT_FALSE(gpu_.finished(sequence, soon_ms, AMDGPU_HW_IP_GFX));
+  EXPECT_EQ(gpu_.last_error(), -ECANCELED);
 }
 
 TEST_F(SubmitTest, a_page_fault_loses_the_context) {
