@@ -254,7 +254,6 @@ std::optional<Fault> Gpu::Implementation::run(const Submission& submission, cons
       fault = drive(*sdma, context, limits);
     } else {
       pm4->on_constant_engine(submission.ring == Ring::graphics && ib.flags & ib_flag_ce);
-      pm4->on_constant_engine(submission.ring == Ring::graphics && ib.flags & ib_flag_ce);
       pm4->push_ib(ib.va, ib.dwords);
       fault = drive(*pm4, context, limits);
     }
