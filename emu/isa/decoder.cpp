@@ -285,7 +285,7 @@ private:
     out_.glc = bit(w0, 16);
     out_.offset = static_cast<std::int32_t>(w1 << 11) >> 11;
     const unsigned soffset = bits(w1, 31, 25);
-    if (soffset != null_register)
+    if (soffset != null_register && row_->src0 != Type::none)
       out_.soffset = scalar(soffset, Type::b32);
     return load_destination();
   }

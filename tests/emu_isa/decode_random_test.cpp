@@ -1,11 +1,12 @@
-// The decoder against LLVM's disassembler on millions of random words: same mnemonic, same size. What
-// disagrees is in a table with its reason; a row of the table that nothing needs any more fails too.
+// The decoder against LLVM's disassembler on millions of random words: same mnemonic, size and registers.
+// What disagrees is in a table with its reason; a row of the table that nothing needs any more fails too.
 //
 // Arguments: a number that seeds the words. CUDA_SHIM_TEST_WORDS: how many.
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -138,6 +139,36 @@ protected:
     ++agreed_;
     if (theirs.mnemonic != ours.row->mnemonic || theirs.dwords != ours.size)
       complain(std::string(theirs.mnemonic) + " taken for " + ours.row->mnemonic, hex(words));
+    else if (ours.handler && theirs.registers != registers_in(ours))
+      complain(std::string(theirs.mnemonic) + " has other registers",
+               hex(words) + llvm_.disassemble(words)->text);
+  }
+
+  // Registers of the operands, as LLVM numbers them. A lane mask has one register: the disassembler is set to
+  // wave32.
+  static void add_registers(const Operand& operand, std::set<unsigned>& to) {
+    const unsigned count = operand.type == Type::mask ? 1 : registers_of(operand.type);
+    for (unsigned i = 0; i < count; ++i) {
+      const unsigned reg = operand.index + i;
+      if (operand.is_vector())
+        to.insert(vgpr(reg));
+      else if (operand.is_scalar() && reg < sgpr_count)
+        to.insert(sgpr(reg));
+      else if (operand.is_scalar() && reg >= ttmp0 && reg < m0_register)
+        to.insert(ttmp(reg - ttmp0));
+    }
+  }
+
+  static std::set<unsigned> registers_in(const Instruction& in) {
+    std::set<unsigned> result;
+    for (const Operand* operand :
+         {&in.dst, &in.dst2, &in.src[0], &in.src[1], &in.src[2], &in.scalar, &in.soffset})
+      add_registers(*operand, result);
+    // The status, which LLVM sees with stores too, where nothing writes it.
+    const Operand& data = in.dst.is_vector() ? in.dst : in.src[1];
+    if (in.tfe && !in.lds && data.is_vector())
+      result.insert(vgpr(data.index + registers_of(data.type)));
+    return result;
   }
 
   void missing(const Words& words, const Decoded& theirs) {

@@ -150,6 +150,34 @@ struct Disassembler::Decoder {
     return name;
   }
 
+  // The numbers of a register's parts, out of its name: VGPR4_VGPR5, SGPR12_SGPR13_SGPR14_SGPR15, TTMP3 ...
+  const std::vector<unsigned>& parts_of(unsigned reg) {
+    const auto [entry, fresh] = parts.try_emplace(reg);
+    if (fresh)
+      for (std::string_view rest = registers->getName(reg); !rest.empty();) {
+        const std::string_view part = rest.substr(0, rest.find('_'));
+        rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+        const auto number = [&] { return static_cast<unsigned>(std::stoul(std::string(part.substr(4)))); };
+        if (part.size() < 5 || part[4] < '0' || part[4] > '9')
+          break;
+        if (part.starts_with("VGPR"))
+          entry->second.push_back(vgpr(number()));
+        else if (part.starts_with("SGPR"))
+          entry->second.push_back(sgpr(number()));
+        else if (part.starts_with("TTMP"))
+          entry->second.push_back(ttmp(number()));
+      }
+    return entry->second;
+  }
+
+  std::set<unsigned> registers_in(const llvm::MCInst& instruction) {
+    std::set<unsigned> result;
+    for (const llvm::MCOperand& operand : instruction)
+      if (operand.isReg() && operand.getReg())
+        result.insert(parts_of(operand.getReg()).begin(), parts_of(operand.getReg()).end());
+    return result;
+  }
+
   const llvm::Target* target;
   std::unique_ptr<llvm::MCRegisterInfo> registers;
   std::unique_ptr<llvm::MCAsmInfo> asm_info;
@@ -158,7 +186,8 @@ struct Disassembler::Decoder {
   std::unique_ptr<llvm::MCContext> context;
   std::unique_ptr<llvm::MCDisassembler> disassembler;
   std::unique_ptr<llvm::MCInstPrinter> printer;
-  std::unordered_map<unsigned, std::string> names; // by LLVM's opcode
+  std::unordered_map<unsigned, std::string> names;           // by LLVM's opcode
+  std::unordered_map<unsigned, std::vector<unsigned>> parts; // by LLVM's register
 };
 
 Disassembler::Disassembler() {
@@ -175,7 +204,8 @@ std::optional<Decoded> Disassembler::decode(std::span<const std::uint32_t> words
   if (decoder_->disassembler->getInstruction(instruction, size, bytes, 0, llvm::nulls()) !=
       llvm::MCDisassembler::Success)
     return std::nullopt;
-  return Decoded{decoder_->mnemonic(instruction), static_cast<unsigned>(size / 4)};
+  return Decoded{decoder_->mnemonic(instruction), static_cast<unsigned>(size / 4),
+                 decoder_->registers_in(instruction)};
 }
 
 Disassembler::~Disassembler() {

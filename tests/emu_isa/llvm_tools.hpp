@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,7 +25,20 @@ struct Disassembly {
 struct Decoded {
   std::string_view mnemonic; // lives as long as the disassembler
   unsigned dwords = 0;
+  std::set<unsigned>
+      registers; // that the operands name: see vgpr(), sgpr(), ttmp(); VCC, M0 and the like are left out
 };
+
+// Numbers of 32-bit registers in Decoded::registers.
+constexpr unsigned vgpr(unsigned n) {
+  return n;
+}
+constexpr unsigned sgpr(unsigned n) {
+  return 1000 + n;
+}
+constexpr unsigned ttmp(unsigned n) {
+  return 2000 + n;
+}
 
 class Disassembler {
 public:

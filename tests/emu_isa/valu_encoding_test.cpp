@@ -1,4 +1,6 @@
 // What encodings add to operations: sub-dword selection, data from other lanes, lanes that are off.
+#include <algorithm>
+
 #include "valu_fixture.hpp"
 
 namespace emu::isa {
@@ -235,6 +237,31 @@ TEST_F(CrossLane, exceptions_are_cleared) {
     in.handler(*before_, in);
     EXPECT_EQ(before_->trapsts, 0xfffffe00u);
   }
+}
+
+// What memory instructions ask every compilation about a row of addresses.
+TEST_F(CrossLane, extents_of_rows) {
+  for (const Target& target : targets_)
+    for (unsigned round = 0; round < 2000 && !HasFailure(); ++round) {
+      randomise(*before_, Values::b32, {});
+      const u32* row = before_->vgpr[2];
+      const unsigned lanes = before_->lanes;
+      const u64 mask = before_->exec() ? before_->exec() : 1;
+      u32 least = ~0u, greatest = 0;
+      for (unsigned i = 0; i < lanes; ++i)
+        if (mask >> i & 1) {
+          least = std::min(least, row[i]);
+          greatest = std::max(greatest, row[i]);
+        }
+      const Extent extent = target.tables->extent(row, mask, lanes);
+      EXPECT_EQ(extent.least, least) << target.name << std::hex << " mask " << mask;
+      EXPECT_EQ(extent.greatest, greatest) << target.name << std::hex << " mask " << mask;
+      for (unsigned i = 0; i < max_lanes; ++i)
+        before_->vgpr[2][i] = before_->vgpr[3][0] + 4 * i;
+      EXPECT_TRUE(target.tables->consecutive(row, lanes)) << target.name;
+      before_->vgpr[2][1 + random32() % (lanes - 1)] += 1 + random32() % 100;
+      EXPECT_FALSE(target.tables->consecutive(row, lanes)) << target.name;
+    }
 }
 
 } // namespace
