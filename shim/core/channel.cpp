@@ -159,6 +159,7 @@ void Channel::record(MarkerRef marker) {
   hsa_barrier_and_packet_t& packet = queue_->barrier_and(index);
   clear_body(packet);
   packet.completion_signal = marker->signal.handle();
+  marker->in_queue.store(true, std::memory_order_release);
   tail_ = marker;
   taken.marker = std::move(marker);
   taken.recorded = true;

@@ -226,6 +226,13 @@ Result<MarkerRef> Context::acquire_marker(kfd::SignalKind kind) {
   return device_.markers().acquire(kind);
 }
 
+Result<MarkerRef> Context::acquire_host_marker() {
+  Result<MarkerRef> marker = acquire_marker(kfd::SignalKind::polled);
+  if (marker)
+    (*marker)->by_host = true;
+  return marker;
+}
+
 Result<Event*> Context::create_event(unsigned flags) {
   auto event = std::make_unique<Event>(*this, flags);
   event->handle = driver().handles().insert(Event::handle_kind, event.get());

@@ -30,7 +30,9 @@ Result<kfd::Device*> Device::gpu() {
     Result<std::unique_ptr<kfd::Device>> opened = process_.open_device(node_);
     if (!opened)
       return opened.error();
+    held_streams_ = std::make_unique<HeldStreams>();
     markers_ = std::make_unique<MarkerPool>(**opened);
+    markers_->observe(*held_streams_);
     pinned_pages_ = std::make_unique<PinnedPages>(**opened);
     gpu_ = std::move(*opened);
   }
@@ -74,6 +76,13 @@ Result<std::unique_ptr<Channel>> Device::acquire_channel(kfd::QueuePriority prio
     --channel_count_;
   }
   return made;
+}
+
+bool Device::crowded() {
+  constexpr std::size_t most_blocked = 96; // the others always come to an end
+  static_assert(most_blocked < Channel::most_on_a_device);
+  std::lock_guard lock(mutex_);
+  return channel_count_ - channels_.size() >= most_blocked;
 }
 
 void Device::release_channel(std::unique_ptr<Channel> channel, bool reusable) {

@@ -68,7 +68,7 @@ void signal_now(const SemaphoreOperation& signal, Result<void>& first_error) {
 // Makes the stream wait for the point of a syncobj that `keep` holds alive.
 Result<void> wait_for_point(Stream& stream, const kfd::Syncobj& syncobj, std::uint64_t point,
                             std::shared_ptr<void> keep) {
-  Result<MarkerRef> marker = stream.context().acquire_marker(kfd::SignalKind::polled);
+  Result<MarkerRef> marker = stream.context().acquire_host_marker();
   if (!marker)
     return marker.error();
   if (Result<void> armed =

@@ -31,7 +31,7 @@ Result<void> HostFunctions::start_locked() {
 
 Result<void> HostFunctions::enqueue(Stream& stream, std::function<void(CUresult)> function,
                                     bool even_on_error) {
-  Result<MarkerRef> returned = context_.acquire_marker(kfd::SignalKind::polled);
+  Result<MarkerRef> returned = context_.acquire_host_marker();
   if (!returned)
     return returned.error();
   {

@@ -1,6 +1,10 @@
 #include <core/stream.hpp>
 
+#include <algorithm>
+#include <cstring>
+
 #include <core/context.hpp>
+#include <core/device.hpp>
 
 namespace shim::core {
 
@@ -8,6 +12,8 @@ Stream::Stream(Context& context, StreamRole role, unsigned flags, int priority)
     : context_(context), role_(role), flags_(flags), priority_(priority) {}
 
 Stream::~Stream() {
+  if (known_to_held_streams_)
+    context_.device().held_streams().remove(*this);
   order_marker_.reset();
   if (channel_) {
     bool idle = channel_->idle();
@@ -69,10 +75,22 @@ Result<void> Stream::record(MarkerRef marker) {
   if (Result<void> ordered = order(); !ordered)
     return ordered;
   std::unique_lock lock(mutex_);
+  if (Result<void> recorded = record_locked(lock, std::move(marker)); !recorded)
+    return recorded;
+  work_.fetch_add(1, std::memory_order_release);
+  return {};
+}
+
+Result<void> Stream::record_locked(std::unique_lock<std::mutex>& lock, MarkerRef marker) {
+  prune(gates_);
+  marker->gates = gates_;
+  if (held_) {
+    hold_locked(std::move(marker), false);
+    return {};
+  }
   if (Result<void> ready = begin_locked(lock, 1, 0); !ready)
     return ready;
   channel_->record(std::move(marker));
-  work_.fetch_add(1, std::memory_order_release);
   return {};
 }
 
@@ -86,11 +104,74 @@ Result<void> Stream::wait(MarkerRef marker) {
 }
 
 Result<void> Stream::wait_unordered(MarkerRef marker) {
+  if (marker->done())
+    return {};
   std::unique_lock lock(mutex_);
+  bool certain = marker->is_certain();
+  prune(gates_);
+  if (!certain)
+    gates_.push_back(marker);
+  if (held_ || (!certain && context_.device().crowded())) {
+    hold_locked(std::move(marker), true);
+    return {};
+  }
   if (Result<void> ready = begin_locked(lock, 1, 0); !ready)
     return ready;
+  queue_gates_ = gates_;
   channel_->wait(std::move(marker));
   return {};
+}
+
+void* Stream::hold_locked(const Dispatch& dispatch) {
+  HeldWork& work = backlog_.emplace_back();
+  work.dispatch = dispatch;
+  work.kernargs.resize(std::max<std::size_t>(1, dispatch.kernarg_bytes));
+  return work.kernargs.data();
+}
+
+void Stream::hold_locked(MarkerRef marker, bool waits) {
+  HeldWork& work = backlog_.emplace_back();
+  work.marker = std::move(marker);
+  work.waits = waits;
+  if (held_)
+    return;
+  held_ = true;
+  known_to_held_streams_ = true;
+  context_.device().held_streams().add(*this);
+}
+
+// Nothing is put behind what may wait for ever in the queue: room in it may never come.
+bool Stream::can_go_on_locked(const HeldWork& work) {
+  return prune(queue_gates_) && !(work.waits && !work.marker->is_certain());
+}
+
+Stream::Resumed Stream::resume() {
+  std::unique_lock lock(mutex_);
+  bool went_on = false;
+  while (!backlog_.empty()) {
+    HeldWork& next = backlog_.front(); // stays where it is: others only add behind it
+    if (!can_go_on_locked(next))
+      return {.waits_on = true, .went_on = went_on};
+    if (Result<void> ready = begin_locked(lock, 1, next.dispatch.kernarg_bytes); !ready) {
+      if (context_.status())
+        return {.waits_on = true, .went_on = went_on};
+      backlog_.clear(); // the device has failed, which is what its users are told
+      break;
+    }
+    if (!next.kernargs.empty()) {
+      void* kernargs = channel_->kernargs(next.dispatch.kernarg_bytes);
+      std::memcpy(kernargs, next.kernargs.data(), next.dispatch.kernarg_bytes);
+      channel_->dispatch(next.dispatch, kernargs);
+    } else if (next.waits) {
+      channel_->wait(std::move(next.marker));
+    } else {
+      channel_->record(std::move(next.marker));
+    }
+    backlog_.pop_front();
+    went_on = true;
+  }
+  held_ = false;
+  return {.waits_on = false, .went_on = went_on};
 }
 
 Result<MarkerRef> Stream::order_marker() {
@@ -103,9 +184,8 @@ Result<MarkerRef> Stream::order_marker() {
   Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::polled);
   if (!marker)
     return marker;
-  if (Result<void> ready = begin_locked(lock, 1, 0); !ready)
-    return ready.error();
-  channel_->record(*marker);
+  if (Result<void> recorded = record_locked(lock, *marker); !recorded)
+    return recorded.error();
   order_marker_ = *marker;
   order_marker_work_ = work;
   return marker;
@@ -188,31 +268,29 @@ Result<void> Stream::synchronize_own() {
 }
 
 Result<MarkerRef> Stream::sync_marker() {
-  Channel::Point point;
-  Channel* channel;
-  {
-    std::lock_guard lock(mutex_);
-    if (idle_locked())
-      return MarkerRef();
-    point = channel_->point();
-    channel = channel_.get();
-    ++channel_users_;
-  }
-  Result<bool> reached = channel->reached(point);
   std::unique_lock lock(mutex_);
-  --channel_users_;
-  if (!reached)
-    return reached.error();
-  if (*reached)
+  if (idle_locked())
     return MarkerRef();
-  if (point.marker && point.marker->signal.kind() == kfd::SignalKind::interrupting)
-    return point.marker;
+  if (!held_) {
+    Channel::Point point = channel_->point();
+    Channel* channel = channel_.get();
+    ++channel_users_;
+    lock.unlock();
+    Result<bool> reached = channel->reached(point);
+    lock.lock();
+    --channel_users_;
+    if (!reached)
+      return reached.error();
+    if (*reached)
+      return MarkerRef();
+    if (point.marker && point.marker->signal.kind() == kfd::SignalKind::interrupting)
+      return point.marker;
+  }
   Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::interrupting);
   if (!marker)
     return marker;
-  if (Result<void> ready = begin_locked(lock, 1, 0); !ready)
-    return ready.error();
-  channel_->record(*marker);
+  if (Result<void> recorded = record_locked(lock, *marker); !recorded)
+    return recorded.error();
   return marker;
 }
 

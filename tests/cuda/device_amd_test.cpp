@@ -38,7 +38,7 @@ TEST(AmdDevice, functions_that_are_missing_say_so) {
   EXPECT_CUDA(CUDA_ERROR_NOT_SUPPORTED, cuGraphCreate(&graph, 0));
   const void* table = nullptr;
   CUuuid id = {};
-  EXPECT_CUDA(CUDA_ERROR_NOT_SUPPORTED, cuGetExportTable(&table, &id));
+  EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuGetExportTable(&table, &id));
 }
 
 } // namespace

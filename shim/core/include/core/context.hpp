@@ -79,6 +79,8 @@ public:
   Result<std::unique_ptr<Channel>> acquire_channel(int priority);
   void release_channel(std::unique_ptr<Channel> channel, bool reusable);
   Result<MarkerRef> acquire_marker(kfd::SignalKind kind);
+  // A polled one that the host completes.
+  Result<MarkerRef> acquire_host_marker();
 
   // --- what else lives in it ---
   Result<Event*> create_event(unsigned flags);

@@ -11,6 +11,7 @@
 #include <core/blit.hpp>
 #include <core/channel.hpp>
 #include <core/context.hpp>
+#include <core/held_streams.hpp>
 #include <core/pinned_pages.hpp>
 #include <kfd/device.hpp>
 #include <util/error.hpp>
@@ -56,11 +57,14 @@ public:
   // The opened GPU: only where a context exists.
   kfd::Device& opened() const { return *gpu_; }
   MarkerPool& markers() const { return *markers_; }
+  HeldStreams& held_streams() const { return *held_streams_; }
   PinnedPages& pinned_pages() const { return *pinned_pages_; }
   Result<const BlitKernels*> blit();
 
   // Queues: one that no stream has at the moment, or a new one; null where the device has no more.
   Result<std::unique_ptr<Channel>> acquire_channel(kfd::QueuePriority priority);
+  // Are so many queues in use that none should be blocked by what the host completes?
+  bool crowded();
   // `reusable`: nothing runs in it.
   void release_channel(std::unique_ptr<Channel> channel, bool reusable);
 
@@ -86,6 +90,7 @@ private:
   const MachineShape shape_;
   std::mutex mutex_;
   std::unique_ptr<kfd::Device> gpu_;
+  std::unique_ptr<HeldStreams> held_streams_;
   std::unique_ptr<MarkerPool> markers_;
   std::unique_ptr<PinnedPages> pinned_pages_;
   std::unique_ptr<BlitKernels> blit_;

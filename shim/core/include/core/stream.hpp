@@ -7,9 +7,12 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include <core/channel.hpp>
 #include <core/handle.hpp>
@@ -49,11 +52,15 @@ public:
     if (Result<void> ordered = order(); !ordered)
       return ordered;
     std::unique_lock lock(mutex_);
-    if (Result<void> ready = begin_locked(lock, 1, dispatch.kernarg_bytes); !ready)
-      return ready;
-    void* kernargs = channel_->kernargs(dispatch.kernarg_bytes);
-    write(kernargs);
-    channel_->dispatch(dispatch, kernargs);
+    if (held_) [[unlikely]] {
+      write(hold_locked(dispatch));
+    } else {
+      if (Result<void> ready = begin_locked(lock, 1, dispatch.kernarg_bytes); !ready)
+        return ready;
+      void* kernargs = channel_->kernargs(dispatch.kernarg_bytes);
+      write(kernargs);
+      channel_->dispatch(dispatch, kernargs);
+    }
     work_.fetch_add(1, std::memory_order_release);
     return {};
   }
@@ -80,6 +87,12 @@ public:
   // A marker behind the work that is in the stream's queue, which wakes `waker`; empty where the stream has
   // no queue, or no room in it. Never blocks.
   Result<MarkerRef> mark_tail(Waker& waker);
+  // For HeldStreams: puts into a queue what was held back and need not be any more.
+  struct Resumed {
+    bool waits_on; // something is left
+    bool went_on;  // something was put into the queue: others may wait for that
+  };
+  Resumed resume();
   std::uint64_t work() const { return work_.load(std::memory_order_acquire); }
 
   std::uint64_t handle = 0;
@@ -97,7 +110,19 @@ private:
   Result<void> begin_locked(std::unique_lock<std::mutex>& lock, std::uint32_t packets,
                             std::uint32_t kernarg_bytes);
   Result<void> wait_unordered(MarkerRef marker);
-  bool idle_locked() const { return !channel_ || channel_->idle(); }
+  Result<void> record_locked(std::unique_lock<std::mutex>& lock, MarkerRef marker);
+  bool idle_locked() const { return !held_ && (!channel_ || channel_->idle()); }
+
+  // Work that is held back: a dispatch, where there are arguments for one, else a marker.
+  struct HeldWork {
+    Dispatch dispatch;
+    std::vector<std::byte> kernargs;
+    MarkerRef marker;
+    bool waits = false; // for the marker
+  };
+  void* hold_locked(const Dispatch& dispatch);
+  void hold_locked(MarkerRef marker, bool waits);
+  bool can_go_on_locked(const HeldWork& work);
 
   Context& context_;
   const StreamRole role_;
@@ -110,6 +135,11 @@ private:
   // How much of the other side's work this pair is ordered behind already.
   std::atomic<std::uint64_t> seen_legacy_ = 0;
   std::atomic<std::uint64_t> seen_by_legacy_ = 0;
+  Gates gates_;                        // of what is in the stream
+  Gates queue_gates_;                  // of what is in the stream's queue
+  bool held_ = false;                  // new work goes into backlog_
+  bool known_to_held_streams_ = false; // was held once
+  std::deque<HeldWork> backlog_;
   MarkerRef order_marker_;              // the last one that order_marker() made ...
   std::uint64_t order_marker_work_ = 0; // ... behind this much work
 };
