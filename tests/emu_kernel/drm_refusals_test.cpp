@@ -4,6 +4,7 @@
 #include "drm_bench.hpp"
 
 #include <cstring>
+#include <linux/capability.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -27,6 +28,12 @@ TEST_P(VaRefusals, give_the_kernels_errno) {
 }
 TEST_P(InfoRefusals, give_the_kernels_errno) {
   expect_refused();
+}
+
+bool may_administer() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & 1u << CAP_SYS_ADMIN);
 }
 
 int raw(int fd, unsigned long request, std::uint64_t pointer) {
@@ -117,6 +124,13 @@ const Refusal core[] = {
      [](Bench& b) { return b.call_primary(DRM_IOCTL_MODE_GETRESOURCES, drm_mode_card_res{}); }, EOPNOTSUPP},
     {"vblank_without_display",
      [](Bench& b) { return b.call_primary(DRM_IOCTL_WAIT_VBLANK, drm_wait_vblank{}); }, EOPNOTSUPP},
+    {"set_unique",
+     [](Bench& b) {
+       const int error = b.call_primary(DRM_IOCTL_SET_UNIQUE, drm_unique{});
+       return may_administer() ? error : error == EACCES ? EINVAL : -1; // EACCES for who is not root
+     },
+     EINVAL},
+    {"legacy_finish_does_nothing", [](Bench& b) { return b.call_primary(DRM_IOCTL_FINISH, drm_lock{}); }, 0},
     {"flink_of_no_buffer",
      [](Bench& b) {
        return b.call_primary(DRM_IOCTL_GEM_FLINK, drm_gem_flink{no_handle, 0});

@@ -356,6 +356,21 @@ const Refusal submissions[] = {
      },
      EFAULT},
 
+    {"program_memory_that_may_not_be_a_file",
+     [](Bench& b) {
+       void* file = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+       const std::uint32_t flags = AMDGPU_GEM_USERPTR_REGISTER | AMDGPU_GEM_USERPTR_ANONONLY;
+       EXPECT_EQ(b.call(DRM_IOCTL_AMDGPU_GEM_USERPTR,
+                        drm_amdgpu_gem_userptr{address_of(static_cast<char*>(file)), 8192, flags, 0}),
+                 0);
+       const drm_amdgpu_bo_list_entry entry = {b.answer<drm_amdgpu_gem_userptr>().handle, 0};
+       const int error = submit_with(b, AMDGPU_CHUNK_ID_BO_HANDLES,
+                                     drm_amdgpu_bo_list_in{~0u, ~0u, 1, 8, address_of(&entry)});
+       munmap(file, 8192);
+       return error;
+     },
+     EPERM},
+
     {"dependency_on_no_context",
      [](Bench& b) {
        return submit_dependency(b, {compute, 0, 0, no_handle, 0});

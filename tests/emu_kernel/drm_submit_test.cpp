@@ -3,6 +3,7 @@
 #include "drm_gpu.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <initializer_list>
 #include <linux/sync_file.h>
@@ -299,6 +300,75 @@ TEST_F(SubmitTest, malformed_submissions_are_refused) {
   ib.ip_type = AMDGPU_HW_IP_COMPUTE;
   ib.ip_instance = 1;
   EXPECT_EQ(submit(AMDGPU_CHUNK_ID_IB, sizeof ib / 4, ib), -EINVAL);
+}
+
+TEST_F(SubmitTest, the_thirty_third_submission_waits_for_the_first) {
+  std::uint64_t first = 0;
+  ASSERT_EQ(gpu_.submit(true, 1, 1, {}, &first), 0);
+  for (int i = 1; i < 32; ++i)
+    ASSERT_EQ(gpu_.submit(false, 2, 2, {}), 0);
+  std::atomic<bool> through{false};
+  std::thread next([&] {
+    EXPECT_EQ(gpu_.submit(false, 3, 3, {}), 0);
+    through = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(never_ms));
+  EXPECT_FALSE(through.load());
+  gpu_.release();
+  next.join();
+}
+
+TEST_F(SubmitTest, a_gang_of_four_rings_is_one_submission) {
+  drm_amdgpu_cs_chunk_ib ibs[4] = {};
+  std::vector<drm_amdgpu_cs_chunk> chunks;
+  for (std::uint32_t ring = 0; ring < 4; ++ring) {
+    const std::uint32_t at = 256 + ring * 64;
+    const std::uint64_t target = gpu_.data_address() + (ring + 1) * 4;
+    const std::uint32_t write[] = {0xc0033700, 5u << 8 | 1u << 20, static_cast<std::uint32_t>(target),
+                                   static_cast<std::uint32_t>(target >> 32), ring + 100};
+    std::copy(std::begin(write), std::end(write), gpu_.data() + at);
+    ibs[ring].va_start = gpu_.data_address() + at * 4;
+    ibs[ring].ib_bytes = sizeof write;
+    ibs[ring].ip_type = AMDGPU_HW_IP_COMPUTE;
+    ibs[ring].ring = ring;
+    chunks.push_back(Gpu::chunk(AMDGPU_CHUNK_ID_IB, &ibs[ring], 1));
+  }
+  std::uint64_t sequence = 0;
+  ASSERT_EQ(amdgpu_cs_submit_raw2(gpu_.device(), gpu_.context(), 0, 4, chunks.data(), &sequence), 0);
+  ASSERT_TRUE(gpu_.finished(sequence, soon_ms, AMDGPU_HW_IP_COMPUTE, 3)) << "the last IB's ring leads";
+  EXPECT_EQ(gpu_.data()[4], 103u);
+}
+
+TEST_F(SubmitTest, a_sync_file_tells_of_its_fences_where_there_is_room) {
+  UniqueFd files[2];
+  for (std::uint32_t ring = 0; ring < 2; ++ring) {
+    const std::uint32_t out = syncobj();
+    Gpu::Extra extra;
+    extra.out = {{out}};
+    ASSERT_EQ(gpu_.submit(true, 1, 1, extra, nullptr, AMDGPU_HW_IP_COMPUTE, ring), 0);
+    int file = -1;
+    ASSERT_EQ(drmSyncobjExportSyncFile(gpu_.fd(), out, &file), 0);
+    files[ring] = UniqueFd(file);
+  }
+  sync_merge_data merge = {};
+  merge.fd2 = files[1].get();
+  ASSERT_EQ(ioctl(files[0].get(), SYNC_IOC_MERGE, &merge), 0);
+  const UniqueFd both(merge.fence);
+  sync_fence_info fences[2] = {};
+  sync_file_info info = {};
+  info.num_fences = 1;
+  info.sync_fence_info = reinterpret_cast<std::uint64_t>(fences);
+  EXPECT_EQ(ioctl_error(both.get(), SYNC_IOC_FILE_INFO, &info), EINVAL);
+  info.num_fences = 2;
+  ASSERT_EQ(ioctl_error(both.get(), SYNC_IOC_FILE_INFO, &info), 0);
+  EXPECT_EQ(info.status, 0);
+  EXPECT_STREQ(fences[1].driver_name, "drm_sched");
+  gpu_.release();
+  EXPECT_TRUE(readable(both.get(), static_cast<int>(soon_ms)));
+  info.flags = 0;
+  ASSERT_EQ(ioctl_error(both.get(), SYNC_IOC_FILE_INFO, &info), 0);
+  EXPECT_EQ(info.status, 1);
+  EXPECT_NE(fences[0].timestamp_ns, 0u);
 }
 
 // Commands at word `at` of the data page, as an IB of the graphics ring.

@@ -294,6 +294,11 @@ const Refusal syncobjs[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Drm, SyncobjRefusals, ::testing::ValuesIn(syncobjs), name_of);
 
+struct Deadline { // sync_set_deadline, since Linux 6.6
+  std::uint64_t deadline_ns, pad;
+};
+constexpr unsigned long set_deadline = _IOW('>', 5, Deadline);
+
 template <class T>
 int on_sync_file(Bench& b, unsigned long request, T args) {
   const UniqueFd file = a_sync_file(b);
@@ -328,6 +333,13 @@ const Refusal files[] = {
        return on_sync_file(b, SYNC_IOC_MERGE, data);
      },
      EINVAL},
+    {"merge_padding",
+     [](Bench& b) {
+       sync_merge_data data = merge_with(a_sync_file(b).get());
+       data.pad = 1;
+       return on_sync_file(b, SYNC_IOC_MERGE, data);
+     },
+     EINVAL},
     {"merge_with_no_descriptor", [](Bench& b) { return on_sync_file(b, SYNC_IOC_MERGE, merge_with(-1)); },
      ENOENT},
     {"merge_with_a_syncobj",
@@ -342,6 +354,19 @@ const Refusal files[] = {
        sync_file_info info = {};
        info.flags = 1;
        return on_sync_file(b, SYNC_IOC_FILE_INFO, info);
+     },
+     EINVAL},
+    {"info_padding",
+     [](Bench& b) {
+       sync_file_info info = {};
+       info.pad = 1;
+       return on_sync_file(b, SYNC_IOC_FILE_INFO, info);
+     },
+     EINVAL},
+    {"deadline_from_nowhere", [](Bench& b) { return on_sync_file_at(b, set_deadline, bad_pointer); }, EFAULT},
+    {"deadline_padding",
+     [](Bench& b) {
+       return on_sync_file(b, set_deadline, Deadline{0, 1});
      },
      EINVAL},
     {"info_of_fences_to_nowhere",
