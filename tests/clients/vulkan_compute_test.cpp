@@ -1,16 +1,14 @@
 // Debian's RADV, unmodified, computing on the emulated card: buffers, shaders, semaphores, and both shared
 // between devices and processes.
 #include "vulkan_client.hpp"
+#include "vulkan_process.hpp"
 
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstring>
 #include <filesystem>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 
 namespace {
 
@@ -233,44 +231,12 @@ TEST(VulkanSharing, sharing_over_and_over_leaks_no_descriptor_and_no_thread) {
   EXPECT_LE(entries_of("/proc/self/task"), threads + 1);
 }
 
-// Two processes. The child is this executable again, with the socket's number as its argument.
-void send_fds(int socket, const int (&fds)[2]) {
-  char byte = 0;
-  iovec data = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
-  msghdr message = {};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof fds);
-  std::memcpy(CMSG_DATA(header), fds, sizeof fds);
-  ASSERT_EQ(sendmsg(socket, &message, 0), 1);
-}
-
-void receive_fds(int socket, int (&fds)[2]) {
-  char byte = 0;
-  iovec data = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
-  msghdr message = {};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1 || !CMSG_FIRSTHDR(&message))
-    std::abort();
-  std::memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fds);
-}
-
 constexpr std::uint32_t rounds = 20;
 
 // Waits for 2r + 1, doubles the buffer, signals 2r + 2.
 int child_main(int socket) {
-  int fds[2];
-  receive_fds(socket, fds);
+  Peer parent(socket);
+  const std::vector<int> fds = parent.receive();
   {
     Device device;
     Buffer shared(device, bytes, Buffer::Memory::imported, fds[0]);
@@ -298,22 +264,12 @@ int child_main(int socket) {
 }
 
 TEST(VulkanSharing, memory_and_timeline_semaphore_between_two_processes) {
-  int sockets[2];
-  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
-  const pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    close(sockets[0]);
-    const std::string number = std::to_string(sockets[1]);
-    execl("/proc/self/exe", "vulkan_compute_test", "--child", number.c_str(), static_cast<char*>(nullptr));
-    _exit(127);
-  }
-  close(sockets[1]);
+  Peer child("timeline");
   {
     Device device;
     Buffer shared(device, bytes, Buffer::Memory::exported), check(device, bytes, Buffer::Memory::host);
     const VkSemaphore semaphore = device.semaphore(VK_SEMAPHORE_TYPE_TIMELINE, 0, true);
-    send_fds(sockets[0], {device.export_memory(shared.memory()), device.export_semaphore(semaphore)});
+    child.send({device.export_memory(shared.memory()), device.export_semaphore(semaphore)});
     for (std::uint32_t round = 0; round < rounds; ++round) {
       VkCommandBuffer fill = device.begin();
       vkCmdFillBuffer(fill, shared.get(), 0, VK_WHOLE_SIZE, round + 10);
@@ -341,16 +297,13 @@ TEST(VulkanSharing, memory_and_timeline_semaphore_between_two_processes) {
     }
     vkDestroySemaphore(device.get(), semaphore, nullptr);
   }
-  int status = -1;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
-  close(sockets[0]);
+  EXPECT_EQ(child.end(), 0);
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 3 && std::strcmp(argv[1], "--child") == 0)
+  if (argc == 4 && std::strcmp(argv[1], "--child") == 0)
     return child_main(std::atoi(argv[2]));
   ::testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();

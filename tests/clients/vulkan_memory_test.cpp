@@ -252,7 +252,7 @@ TEST_P(VulkanMemory, shader_clocks_run) {
     const std::uint64_t* c = clocks.as<std::uint64_t>() + i * 4;
     ASSERT_NE(c[0], 0u);
     ASSERT_LE(c[0], c[3]);
-    ASSERT_NE((c[2] - c[1]) & 0xfffff, 0u); // SHADER_CYCLES has 20 bits
+    ASSERT_NE((c[2] - c[1]) & 0xfffff, 0u);                               // SHADER_CYCLES has 20 bits
     ASSERT_LE(static_cast<double>(c[3] - c[0]), elapsed.count() * 100e6); // the reference clock: 100 MHz
   }
 }
