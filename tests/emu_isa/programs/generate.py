@@ -2,10 +2,11 @@
 
 usage: generate.py SEED COUNT HEADER
 
-Each program is a function of two numbers and two pieces of memory of its own, with helper functions, structs, arrays, loops,
-switches, integers of all widths and floats. No undefined behaviour: sums wrap in unsigned types, shifts stay in range, divisors
-are not zero, indices are reduced, floats become integers only where they fit. Of floating point only what IEEE 754 defines
-exactly. The header includes generated_prelude.h, which says what the names mean on either side.
+Each program is a function of two numbers and two pieces of memory of its own, with helper functions, structs,
+arrays, loops, switches, integers of all widths and floats. No undefined behaviour: sums wrap in unsigned
+types, shifts stay in range, divisors are not zero, indices are reduced, floats become integers only where
+they fit. Of floating point only what IEEE 754 defines exactly. The header includes generated_prelude.h, which
+says what the names mean on either side.
 """
 
 import random
@@ -50,10 +51,12 @@ class Function:
     def constant(self, kind):
         rng = self.rng
         if is_float(kind):
-            value = rng.choice([0.0, 1.0, -1.0, 0.5, 3.25, -1024.0, 1e10, 0.1, -7e-5, rng.uniform(-1000, 1000)])
+            some = rng.uniform(-1000, 1000)
+            value = rng.choice([0.0, 1.0, -1.0, 0.5, 3.25, -1024.0, 1e10, 0.1, -7e-5, some])
             return f"(({kind}){value!r})"
         bits = bits_of(kind)
-        value = rng.choice([0, 1, 2, 3, rng.getrandbits(4), rng.getrandbits(bits), (1 << bits) - 1, 1 << (bits - 1)])
+        edges = [0, 1, 2, 3, (1 << bits) - 1, 1 << (bits - 1)]
+        value = rng.choice(edges + [rng.getrandbits(4), rng.getrandbits(bits)])
         return f"(({kind}){value}{'ul' if bits == 64 else 'u'})"
 
     def index(self, length):
@@ -97,7 +100,8 @@ class Function:
             return self.leaf(kind)
         choice = rng.random()
         if choice < 0.08:
-            return f"({self.condition(depth - 1)} ? {self.expression(kind, depth - 1)} : {self.expression(kind, depth - 1)})"
+            a, b = self.expression(kind, depth - 1), self.expression(kind, depth - 1)
+            return f"({self.condition(depth - 1)} ? {a} : {b})"
         if choice < 0.16:
             other = rng.choice(TYPES)
             return self.converted(kind, other, self.expression(other, depth - 1))
@@ -245,7 +249,9 @@ class Function:
             head = f"static u32 {self.name}(u32 x, u32 y, GLOBAL u32* memory, LOCAL u32* shared) {{"
             self.write(f"struct {self.struct_name()} record = {self.struct_name()}_from(x ^ y);")
         else:
-            head = f"static {rng.choice(['NOINLINE ', ''])}{self.result} {self.name}({parameters}, struct {self.struct_name()} record) {{"
+            inlined = rng.choice(["NOINLINE ", ""])
+            record = f"struct {self.struct_name()} record"
+            head = f"static {inlined}{self.result} {self.name}({parameters}, {record}) {{"
         for n in range(rng.randrange(2, 6)):
             kind = rng.choice(TYPES)
             text = self.expression(kind, 2)
@@ -255,7 +261,8 @@ class Function:
             kind, length = rng.choice(TYPES), rng.choice([4, 6, 8])
             self.write(f"{kind} a{n}[{length}];")
             self.write(f"for (u32 i = 0; i < {length}; ++i)")
-            self.write(f"  a{n}[i] = {self.converted(kind, 'u32', f'(table[i] + (u32)i * {rng.randrange(1, 1000)}u)')};")
+            value = f"(table[i] + (u32)i * {rng.randrange(1, 1000)}u)"
+            self.write(f"  a{n}[i] = {self.converted(kind, 'u32', value)};")
             self.arrays.append((kind, f"a{n}", length))
         for _ in range(rng.randrange(2, 5) if self.is_program else rng.randrange(1, 3)):
             self.statement(2)

@@ -36,17 +36,33 @@ typedef double f64;
 #define FMA(a, b, c) __builtin_fma(a, b, c)
 #define FMAF(a, b, c) __builtin_fmaf(a, b, c)
 
-TABLE u32 table[16] = {0,          1,          0xffffffff, 0x80000000, 7,     0x12345678, 0xdeadbeef, 255,
+TABLE u32 table[16] = {0,          1,          0xffffffff, 0x80000000, 7,      0x12345678, 0xdeadbeef, 255,
                        0x7fffffff, 0x3f800000, 65536,      31,         0xff00, 1000003,    0x55555555, 12};
 
-static u32 hash_u8(u8 v) { return v; }
-static u32 hash_i8(i8 v) { return (u32)v; }
-static u32 hash_u16(u16 v) { return v; }
-static u32 hash_i16(i16 v) { return (u32)v; }
-static u32 hash_u32(u32 v) { return v; }
-static u32 hash_i32(i32 v) { return (u32)v; }
-static u32 hash_u64(u64 v) { return (u32)(v ^ v >> 32); }
-static u32 hash_i64(i64 v) { return hash_u64((u64)v); }
+static u32 hash_u8(u8 v) {
+  return v;
+}
+static u32 hash_i8(i8 v) {
+  return (u32)v;
+}
+static u32 hash_u16(u16 v) {
+  return v;
+}
+static u32 hash_i16(i16 v) {
+  return (u32)v;
+}
+static u32 hash_u32(u32 v) {
+  return v;
+}
+static u32 hash_i32(i32 v) {
+  return (u32)v;
+}
+static u32 hash_u64(u64 v) {
+  return (u32)(v ^ v >> 32);
+}
+static u32 hash_i64(i64 v) {
+  return hash_u64((u64)v);
+}
 
 /* Which NaN it is does not count. */
 static u32 hash_f32(f32 v) {
@@ -78,17 +94,33 @@ static NOINLINE u32 hash_shared(u32 result, const LOCAL u32* words, u32 count) {
 }
 
 /* Floats as integers, where they fit any type well enough. */
-static i64 whole_f32(f32 v) { return v > -1e9f && v < 1e9f ? (i64)v : 77; }
-static i64 whole_f64(f64 v) { return v > -1e17 && v < 1e17 ? (i64)v : 78; }
+static i64 whole_f32(f32 v) {
+  return v > -1e9f && v < 1e9f ? (i64)v : 77;
+}
+static i64 whole_f64(f64 v) {
+  return v > -1e17 && v < 1e17 ? (i64)v : 78;
+}
 
-/* Not inlined: LLVM 19 takes an unsigned division of sign-extended numbers (0xffffffea / 0xffffffeb, out of 16 bits)
-   for one of small numbers, on gfx1030. */
-static NOINLINE u32 quotient_u32(u32 a, u32 b) { return a / b; }
-static NOINLINE u32 remainder_u32(u32 a, u32 b) { return a % b; }
-static NOINLINE u64 quotient_u64(u64 a, u64 b) { return a / b; }
-static NOINLINE u64 remainder_u64(u64 a, u64 b) { return a % b; }
+/* Not inlined: LLVM 19 takes an unsigned division of sign-extended numbers (0xffffffea / 0xffffffeb, out of
+   16 bits) for one of small numbers, on gfx1030. */
+static NOINLINE u32 quotient_u32(u32 a, u32 b) {
+  return a / b;
+}
+static NOINLINE u32 remainder_u32(u32 a, u32 b) {
+  return a % b;
+}
+static NOINLINE u64 quotient_u64(u64 a, u64 b) {
+  return a / b;
+}
+static NOINLINE u64 remainder_u64(u64 a, u64 b) {
+  return a % b;
+}
 
-static u32 rotated_u32(u32 v, u32 by) { return v << by | v >> (32 - by); }
-static u64 rotated_u64(u64 v, u32 by) { return v << by | v >> (64 - by); }
+static u32 rotated_u32(u32 v, u32 by) {
+  return v << by | v >> (32 - by);
+}
+static u64 rotated_u64(u64 v, u32 by) {
+  return v << by | v >> (64 - by);
+}
 
 #endif
