@@ -113,7 +113,8 @@ class Function:
         a, b = self.expression(kind, depth - 1), self.expression(kind, depth - 1)
         choice = self.rng.random()
         if choice < 0.85:
-            return f"({a} {self.rng.choice('+-*+-*/')} {b})"
+            operation = self.rng.choice("+-*+-*/")
+            return f"difference_{kind}({a}, {b})" if operation == "-" else f"({a} {operation} {b})"
         if choice < 0.95:
             return f"{'FMAF' if kind == 'f32' else 'FMA'}({a}, {b}, {self.leaf(kind)})"
         return f"(-{a})"

@@ -116,6 +116,15 @@ static NOINLINE u64 remainder_u64(u64 a, u64 b) {
   return a % b;
 }
 
+/* Not inlined either: LLVM 19 turns 0 - x into -x, which is another zero for x = 0, where it is an operand on
+ * gfx1030. */
+static NOINLINE f32 difference_f32(f32 a, f32 b) {
+  return a - b;
+}
+static NOINLINE f64 difference_f64(f64 a, f64 b) {
+  return a - b;
+}
+
 static u32 rotated_u32(u32 v, u32 by) {
   return v << by | v >> (32 - by);
 }
