@@ -389,13 +389,11 @@ long DrmFile::sched(drm_amdgpu_sched& args) {
 long DrmFile::vm_ioctl(drm_amdgpu_vm& args) {
   if (args.in.flags)
     return -EINVAL;
-  std::lock_guard lock(gem_mutex_);
   switch (args.in.op) {
-  case AMDGPU_VM_OP_RESERVE_VMID:
-    reserved_vmid_ = true;
-    return 0;
+  case AMDGPU_VM_OP_RESERVE_VMID: // one in the machine, as newer kernels than 6.12 have it
+    return Machine::get().reserve_vmid(vm_state_->id) == 0 ? 0 : -ENOENT;
   case AMDGPU_VM_OP_UNRESERVE_VMID:
-    reserved_vmid_ = false;
+    Machine::get().release_vmid(vm_state_->id);
     return 0;
   default:
     return -EINVAL;

@@ -161,6 +161,7 @@ DrmFile::~DrmFile() {
     all.open.erase(magic_);
   }
   contexts_.clear();
+  Machine::get().release_vmid(vm_state_->id);
   for (const auto& [bo, name] : names_)
     forget_name(name);
   retire([&](Vm::Batch batch) {

@@ -132,7 +132,6 @@ private:
   std::map<std::uint32_t, std::shared_ptr<BufferList>> lists_;
   std::map<const BufferObject*, Name> names_;                  // GEM_FLINK
   std::map<const BufferObject*, std::uint32_t> userptr_flags_; // GEM_USERPTR
-  bool reserved_vmid_ = false;
   bool has_bus_id_ = false;
   drm_magic_t magic_ = 0;
   std::shared_ptr<BufferObject> unbound_; // what sparse mappings show

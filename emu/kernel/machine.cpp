@@ -359,41 +359,54 @@ std::uint64_t Machine::total_gtt() {
   return total(&MemoryUsage::gtt);
 }
 
+// Lets go of what a dead process claimed. Then: EBUSY where another has it.
+int Machine::look_at_claim_locked(const Claim& claim, std::uint64_t holder) {
+  if (claim.owner != 0 && claim.owner != self_ + 1 && !is_alive(state_->processes[claim.owner - 1]))
+    reap_locked(claim.owner - 1);
+  return claim.owner != 0 && claim.holder != holder ? -EBUSY : 0;
+}
+
 int Machine::set_clocks(std::uint64_t holder, std::uint32_t level) {
   TableLock lock(state_->table_lock);
-  release_clocks_of_the_dead_locked();
-  if (state_->clock_owner != 0 && state_->clock_holder != holder)
-    return -EBUSY;
+  if (const int error = look_at_claim_locked(state_->clocks, holder); error < 0)
+    return error;
   if (state_->clock_level == level)
-    return 0;
+    return 0; // and nobody's, if they were
   state_->clock_level = level;
-  state_->clock_holder = holder;
-  state_->clock_owner = self_ + 1;
+  state_->clocks = {self_ + 1, 0, holder};
   return 0;
 }
 
 std::uint32_t Machine::clocks() {
   TableLock lock(state_->table_lock);
-  release_clocks_of_the_dead_locked();
+  look_at_claim_locked(state_->clocks, 0);
   return state_->clock_level;
 }
 
 void Machine::release_clocks(std::uint64_t holder) {
   TableLock lock(state_->table_lock);
-  if (state_->clock_owner == self_ + 1 && state_->clock_holder == holder)
+  if (state_->clocks.owner == self_ + 1 && state_->clocks.holder == holder)
     release_clocks_locked();
 }
 
 void Machine::release_clocks_locked() {
-  state_->clock_owner = 0;
+  state_->clocks = {};
   state_->clock_level = 0; // automatic, as they were before somebody took them
 }
 
-void Machine::release_clocks_of_the_dead_locked() {
-  if (state_->clock_owner == 0 || state_->clock_owner == self_ + 1)
-    return;
-  if (!is_alive(state_->processes[state_->clock_owner - 1]))
-    reap_locked(state_->clock_owner - 1);
+int Machine::reserve_vmid(std::uint64_t holder) {
+  TableLock lock(state_->table_lock);
+  if (const int error = look_at_claim_locked(state_->vmid, holder); error < 0)
+    return error;
+  if (state_->vmid.owner == 0)
+    state_->vmid = {self_ + 1, 0, holder};
+  return 0;
+}
+
+void Machine::release_vmid(std::uint64_t holder) {
+  TableLock lock(state_->table_lock);
+  if (state_->vmid.owner == self_ + 1 && state_->vmid.holder == holder)
+    state_->vmid = {};
 }
 
 std::uint32_t Machine::name_buffer(int fd, std::uint64_t device, std::uint64_t inode) {
@@ -443,8 +456,10 @@ void Machine::reap_locked(std::uint32_t index) {
     slot.completed.store(slot.issued.load(), std::memory_order_release);
     slot.owner.store(0, std::memory_order_release);
   }
-  if (state_->clock_owner == index + 1)
+  if (state_->clocks.owner == index + 1)
     release_clocks_locked();
+  if (state_->vmid.owner == index + 1)
+    state_->vmid = {};
   for (NameEntry& name : state_->names)
     if (name.owner == index + 1)
       name.owner = 0;

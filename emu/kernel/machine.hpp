@@ -41,6 +41,7 @@ struct Deadline {
   bool passed() const;
 };
 
+struct Claim;
 struct MachineState; // what the file holds: machine_state.hpp
 
 class Machine {
@@ -88,6 +89,10 @@ public:
   std::uint32_t clocks();
   void release_clocks(std::uint64_t holder);
 
+  // The VMID that one VM of the machine may have for itself, likewise.
+  int reserve_vmid(std::uint64_t holder);
+  void release_vmid(std::uint64_t holder);
+
   // Global names of buffers (GEM_FLINK). `fd` is this process's descriptor of the buffer, kept open while it
   // has the name; a buffer that has one keeps it. 0: no name is left.
   std::uint32_t name_buffer(int fd, std::uint64_t device, std::uint64_t inode);
@@ -111,7 +116,7 @@ private:
   template <class Member>
   std::uint64_t total(Member member);
   void release_clocks_locked();
-  void release_clocks_of_the_dead_locked();
+  int look_at_claim_locked(const Claim& claim, std::uint64_t holder);
   void watch_loop();
   static void after_fork_in_child();
 

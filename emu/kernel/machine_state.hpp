@@ -37,9 +37,16 @@ struct NameEntry {
   std::uint64_t device, inode;
 };
 
+// Something that one holder in the machine may have at a time.
+struct Claim {
+  std::uint32_t owner; // process index + 1; 0: nobody has it
+  std::uint32_t reserved;
+  std::uint64_t holder; // unique in the machine
+};
+
 struct MachineState {
   static constexpr std::uint64_t magic_value = 0x656e'6968'6361'6d31ull; // "1machine"
-  static constexpr std::uint32_t layout_version = 2;                     // part of the file's name too
+  static constexpr std::uint32_t layout_version = 3;                     // part of the file's name too
   static constexpr unsigned process_count = 256;
   static constexpr unsigned slot_count = 16384;
   static constexpr unsigned name_count = 256;
@@ -58,9 +65,9 @@ struct MachineState {
 
   pthread_mutex_t table_lock; // robust: the tables stay consistent at every step
   std::uint32_t next_slot;
-  std::uint32_t clock_owner; // process index + 1 of the context that holds the clocks; 0: none does
-  std::uint64_t clock_holder;
   std::uint32_t clock_level;
+  Claim clocks;                // a context's
+  Claim vmid;                  // a VM's
   NameEntry names[name_count]; // a name is its index + 1
   ProcessEntry processes[process_count];
   FenceSlot slots[slot_count];

@@ -132,7 +132,7 @@ public:
          drm_gem_close args = {buffer_, 0};
          drmIoctl(gpu_->fd(), DRM_IOCTL_GEM_CLOSE, &args);
        }},
-      {"with the clocks raised",
+      {"with the clocks raised and a VMID reserved",
        [this] {
          drm_amdgpu_ctx args = {};
          args.in.op = AMDGPU_CTX_OP_ALLOC_CTX;
@@ -143,6 +143,9 @@ public:
          args.in.ctx_id = id;
          args.in.flags = AMDGPU_CTX_STABLE_PSTATE_PEAK;
          drmIoctl(gpu_->fd(), DRM_IOCTL_AMDGPU_CTX, &args);
+         drm_amdgpu_vm vm = {};
+         vm.in.op = AMDGPU_VM_OP_RESERVE_VMID;
+         drmIoctl(gpu_->fd(), DRM_IOCTL_AMDGPU_VM, &vm);
        }},
       {"with the syncobjs destroyed",
        [this] {
@@ -329,7 +332,8 @@ protected:
       foreign_slots += slot.owner.load() != 0;
     EXPECT_EQ(foreign_slots, 0) << "no fence is owed";
     EXPECT_GE(machine_state().waiters.load(), 0);
-    EXPECT_EQ(machine_state().clock_owner, 0u);
+    EXPECT_EQ(machine_state().clocks.owner, 0u);
+    EXPECT_EQ(machine_state().vmid.owner, 0u);
   }
 
   std::uint64_t vram_before_ = 0;

@@ -453,6 +453,16 @@ const Refusal va[] = {
      EINVAL},
     {"sparse_unmap_of_no_mapping",
      [](Bench& b) { return b.va(unmap, 0, va_base, 0, 4096, AMDGPU_VM_PAGE_PRT); }, ENOENT},
+    {"vmid_that_another_vm_has",
+     [](Bench& b) {
+       drm_amdgpu_vm args = {};
+       args.in.op = AMDGPU_VM_OP_RESERVE_VMID;
+       EXPECT_EQ(b.call(DRM_IOCTL_AMDGPU_VM, args), 0);
+       EXPECT_EQ(b.call(DRM_IOCTL_AMDGPU_VM, args), 0) << "its own again";
+       const UniqueFd other(open_render_node());
+       return ioctl_error(other.get(), DRM_IOCTL_AMDGPU_VM, &args);
+     },
+     ENOENT},
     {"vm_flags",
      [](Bench& b) {
        drm_amdgpu_vm args = {};
