@@ -269,6 +269,40 @@ TEST_F(RocrPackets, variables_lds_and_scratch_work) {
   hsa_queue_destroy(queue);
 }
 
+// A hundred queues, each with a blocked one's work behind a barrier: whatever the card holds at a time, all
+// go on.
+TEST_F(RocrPackets, more_queues_than_the_card_has_all_go_on) {
+  constexpr std::uint32_t count = 100;
+  const Program program(gpu_);
+  const Kernel add = program.kernel("add_index");
+  const hsa_signal_t gate = make_signal(1), done = make_signal(count);
+  auto* data = allocate<std::uint32_t>(fine_pool_, count * 64);
+  std::memset(data, 0, count * 64 * 4);
+  std::vector<hsa_queue_t*> queues;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    queues.push_back(make_queue(64));
+    ASSERT_NE(queues.back(), nullptr) << i;
+    struct {
+      std::uint32_t* data;
+      std::uint32_t n;
+    } arguments = {data + i * 64, 64};
+    if (i != count - 1)
+      submit_barrier(queues.back(), gate, {0});
+    dispatch(queues.back(), add, {{64, 1, 1}, {64, 1, 1}}, arguments, done);
+  }
+  EXPECT_EQ(
+      hsa_signal_wait_scacquire(done, HSA_SIGNAL_CONDITION_LT, count, patience_ns, HSA_WAIT_STATE_BLOCKED),
+      count - 1);
+  hsa_signal_store_screlease(gate, 0);
+  EXPECT_EQ(wait_for_zero(done), 0);
+  for (std::uint32_t i = 0; i < count * 64; ++i)
+    ASSERT_EQ(data[i], i % 64) << i;
+  for (hsa_queue_t* queue : queues)
+    EXPECT_EQ(hsa_queue_destroy(queue), HSA_STATUS_SUCCESS);
+  hsa_signal_destroy(gate);
+  hsa_signal_destroy(done);
+}
+
 // Fine-grained memory: the kernel sees the host's store while it runs, and holds up no other queue.
 TEST_F(RocrPackets, kernel_and_host_talk_through_memory) {
   const Program program(gpu_);
