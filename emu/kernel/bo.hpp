@@ -85,8 +85,8 @@ public:
   // The shared page; of a userptr a private one.
   BufferMetadata& meta() const { return *meta_; }
 
-  // A new dma-buf descriptor. `flags`: O_CLOEXEC, O_RDWR as DRM_CLOEXEC, DRM_RDWR; without the latter it cannot be
-  // mapped for writing. EPERM for a userptr.
+  // A new dma-buf descriptor. `flags`: O_CLOEXEC, O_RDWR as DRM_CLOEXEC, DRM_RDWR; without the latter it
+  // cannot be mapped for writing. EPERM for a userptr.
   int export_fd(int flags);
 
   // Where mmap() of a render node finds this buffer (drm_vma_offset). Only files that were allowed may.
@@ -150,7 +150,7 @@ struct MemoryUsage {
 MemoryUsage& own_usage();
 void move_own_usage(
     MemoryUsage& shared); // carries the counts so far over; `shared` outlives the process's use
-void forget_own_usage(); // in a child after fork(): what there is stays on the parent's account
+void forget_own_usage();  // in a child after fork(): what there is stays on the parent's account
 // The GTT domain's size: half of the machine's memory, as ttm_tt_pages_limit.
 std::uint64_t gtt_size();
 // Answered by the DRM side, over all processes of the machine.
