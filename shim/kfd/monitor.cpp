@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <csignal>
 #include <pthread.h>
 
@@ -108,17 +109,22 @@ void FaultMonitor::run() {
   events[queue_slot].event_id = queue_event_.id;
   events[memory_slot].event_id = memory_event_.id;
   events[hardware_slot].event_id = hardware_event_.id;
+  unsigned failures = 0; // in a row
   while (!stopping_.load()) {
     kfd_ioctl_wait_events_args args{};
     args.events_ptr = reinterpret_cast<std::uint64_t>(events.data());
     args.num_events = slot_count;
     args.timeout = wait_forever_ms;
-    if (Result<void> waited = call_ioctl(device_->process_->kfd_fd(), requests::wait_events, args); !waited) {
-      if (waited.code() != CUDA_ERROR_OUT_OF_MEMORY)
+    if (int err = try_ioctl(device_->process_->kfd_fd(), requests::wait_events, args)) {
+      constexpr unsigned most_failures = 1000;
+      if (++failures > most_failures) {
+        static_cast<void>(ioctl_error(requests::wait_events.name, err));
         return;
-      std::this_thread::yield(); // until the kernel has memory to wait with
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(1)); // the kernel will not let it wait
       continue;
     }
+    failures = 0;
     look_at_queues();
     const kfd_hsa_memory_exception_data& memory = events[memory_slot].memory_exception_data;
     const kfd_hsa_hw_exception_data& hardware = events[hardware_slot].hw_exception_data;

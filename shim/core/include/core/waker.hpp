@@ -1,6 +1,7 @@
 // What a thread sleeps on that looks after many markers: any of them wakes it, and it looks at all.
 #pragma once
 
+#include <chrono>
 #include <thread>
 
 #include <kfd/device.hpp>
@@ -16,24 +17,30 @@ public:
     if (!signal)
       return signal.error();
     signal_ = *std::move(signal);
+    gpu_ = &gpu;
     return {};
   }
   bool prepared() const { return signal_.valid(); }
   // The GPU wakes the thread when it completes this polled marker: before the marker goes into a stream.
   void watch(Marker& marker) { marker.signal.raise_through(signal_); }
   Result<void> wake() { return signal_.set_and_wake(0); }
-  // May return early, as it does where the kernel has no memory to wait with. The device's error after a
-  // fault.
-  Result<void> sleep() const {
+  // May return early. An error ends it: the device's after a fault, the kernel's where it never works.
+  Result<void> sleep() {
     Result<void> slept = signal_.wait_raised();
-    if (slept || slept.code() != CUDA_ERROR_OUT_OF_MEMORY)
+    if (slept)
+      failures_ = 0;
+    else if (gpu_->fault() || ++failures_ > most_failures)
       return slept;
-    std::this_thread::yield();
+    else
+      std::this_thread::sleep_for(std::chrono::milliseconds(1)); // the kernel will not let it wait
     return {};
   }
 
 private:
   kfd::Signal signal_;
+  kfd::Device* gpu_ = nullptr;
+  static constexpr unsigned most_failures = 1000;
+  unsigned failures_ = 0; // in a row
 };
 
 } // namespace shim::core
