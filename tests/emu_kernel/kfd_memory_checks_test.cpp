@@ -242,6 +242,23 @@ TEST_F(MemoryChecks, dma_buf_information) {
   release(memory);
 }
 
+// A buffer that shall stay with the CPU: neither VRAM nor GTT.
+TEST_F(MemoryChecks, dma_buf_of_system_memory) {
+  drm_amdgpu_gem_create gem{};
+  gem.in.bo_size = page;
+  gem.in.domains = AMDGPU_GEM_DOMAIN_CPU;
+  ASSERT_EQ(ioctl(render_, DRM_IOCTL_AMDGPU_GEM_CREATE, &gem), 0);
+  drm_prime_handle prime{};
+  prime.handle = gem.out.handle;
+  prime.flags = DRM_CLOEXEC | DRM_RDWR;
+  ASSERT_EQ(ioctl(render_, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime), 0);
+  EXPECT_EQ(info(prime.fd, 0, 0), -EINVAL);
+  EXPECT_EQ(import(gpu_, prime.fd), -EINVAL);
+  close(prime.fd);
+  drm_gem_close close_args{prime.handle, 0};
+  EXPECT_EQ(ioctl(render_, DRM_IOCTL_GEM_CLOSE, &close_args), 0);
+}
+
 TEST_F(MemoryChecks, dma_buf_import_and_export) {
   const Memory memory = make(ALLOC_MEM_FLAGS_VRAM, page);
   const int fd = static_cast<int>(export_fd(memory.handle)), event = eventfd(0, 0);

@@ -43,6 +43,28 @@ TEST_F(KfdQueue, scheduler_takes_127_queues_of_a_process) {
     EXPECT_EQ(destroy(id), 0);
 }
 
+// Doorbells 0x100 to 0x17f are those of SDMA, IH and VCN: an SDMA queue has one by its engine, others none of
+// them.
+TEST_F(KfdQueue, doorbells_are_those_that_the_engines_decode) {
+  constexpr u64 in_page = doorbell_bytes - 1;
+  auto args = good();
+  ASSERT_EQ(call(kfd_, ioc::CREATE_QUEUE, args), 0);
+  EXPECT_EQ(args.doorbell_offset & in_page, 0u) << "the first one that is free";
+  auto sdma = good();
+  sdma.queue_type = QUEUE_TYPE_SDMA;
+  u64 expected[] = {0x100 * 8, 0x10a * 8, 0x300 * 8};
+  u32 ids[3];
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(call(kfd_, ioc::CREATE_QUEUE, sdma), 0);
+    EXPECT_EQ(sdma.doorbell_offset & in_page, expected[i]) << i;
+    EXPECT_EQ(sdma.doorbell_offset & ~in_page, KFD_MMAP_TYPE_DOORBELL | mmap_gpu_id(gpu_));
+    ids[i] = sdma.queue_id;
+  }
+  for (const u32 id : ids)
+    EXPECT_EQ(destroy(id), 0);
+  EXPECT_EQ(destroy(args.queue_id), 0);
+}
+
 // The whole path by hand: packet, doorbell, completion signal, mailbox, interrupt, event.
 TEST_F(KfdQueue, barrier_packet_signals_an_event) {
   const Memory events = make(ALLOC_MEM_FLAGS_GTT, 4096 * 8);

@@ -9,6 +9,7 @@
 #include <amdgpu_drm.h>
 #include <drm.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +19,7 @@
 #include <string>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #include <vector>
 
@@ -49,7 +51,21 @@ constexpr std::size_t external_bytes = 65536;
 // What Vulkan would give: a buffer and a semaphore.
 struct Exported {
   int render = -1, memory = -1, semaphore = -1;
+  std::uint32_t syncobj = 0; // what `semaphore` stands for
 };
+
+// One of the program's own calls, which may be the one that fails.
+template <class Args>
+bool own_call(int fd, unsigned long request, Args& args) {
+  constexpr int attempts = 3;
+  for (int i = 0; i < attempts; ++i) {
+    if (ioctl(fd, request, &args) == 0)
+      return true;
+    if (errno == ETIME)
+      return false;
+  }
+  return false;
+}
 
 bool make_exported(Exported& exported) {
   exported.render = open("/dev/dri/renderD128", O_RDWR | O_CLOEXEC);
@@ -70,6 +86,7 @@ bool make_exported(Exported& exported) {
   if (ioctl(exported.render, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &handle) != 0)
     return false;
   exported.memory = prime.fd;
+  exported.syncobj = syncobj.handle;
   exported.semaphore = handle.fd;
   return true;
 }
@@ -207,7 +224,8 @@ private:
     CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS signal{};
     CUDA_EXTERNAL_SEMAPHORE_WAIT_PARAMS wait{};
     std::vector<std::uint32_t> seen(count);
-    return ok(cuMemsetD32Async(mapped, 9, count, stream_), "cuMemsetD32Async") &&
+    return peer_waits(semaphore) && peer_signals(semaphore) &&
+           ok(cuMemsetD32Async(mapped, 9, count, stream_), "cuMemsetD32Async") &&
            ok(cuSignalExternalSemaphoresAsync(&semaphore, &signal, 1, stream_),
               "cuSignalExternalSemaphoresAsync") &&
            ok(cuWaitExternalSemaphoresAsync(&semaphore, &wait, 1, stream_),
@@ -215,6 +233,35 @@ private:
            ok(cuStreamSynchronize(stream_), "cuStreamSynchronize") &&
            ok(cuMemcpyDtoH(seen.data(), mapped, bytes), "cuMemcpyDtoH of external memory") &&
            right(seen[count - 1] == 9, "external memory");
+  }
+
+  // What Vulkan does at the other end of the semaphore.
+  bool peer_waits(CUexternalSemaphore semaphore) {
+    constexpr std::int64_t patience_ns = 5'000'000'000;
+    CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS signal{};
+    if (!ok(cuMemsetD32Async(data_, 3, count, stream_), "cuMemsetD32Async") ||
+        !ok(cuSignalExternalSemaphoresAsync(&semaphore, &signal, 1, stream_),
+            "cuSignalExternalSemaphoresAsync"))
+      return false;
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    drm_syncobj_wait wait{};
+    wait.handles = reinterpret_cast<std::uint64_t>(&exported_.syncobj);
+    wait.count_handles = 1;
+    wait.flags = DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT;
+    wait.timeout_nsec = now.tv_sec * 1'000'000'000ll + now.tv_nsec + patience_ns;
+    return right(own_call(exported_.render, DRM_IOCTL_SYNCOBJ_WAIT, wait),
+                 "a semaphore that is never signaled");
+  }
+  bool peer_signals(CUexternalSemaphore semaphore) {
+    drm_syncobj_array signal{};
+    signal.handles = reinterpret_cast<std::uint64_t>(&exported_.syncobj);
+    signal.count_handles = 1;
+    CUDA_EXTERNAL_SEMAPHORE_WAIT_PARAMS wait{};
+    return right(own_call(exported_.render, DRM_IOCTL_SYNCOBJ_SIGNAL, signal), "the program's own signal") &&
+           ok(cuWaitExternalSemaphoresAsync(&semaphore, &wait, 1, stream_),
+              "cuWaitExternalSemaphoresAsync") &&
+           ok(cuStreamSynchronize(stream_), "cuStreamSynchronize");
   }
 
   const Exported& exported_;
