@@ -5,6 +5,7 @@
 #include <core/device.hpp>
 #include <core/driver.hpp>
 #include <core/host_functions.hpp>
+#include <core/link.hpp>
 #include <core/module.hpp>
 #include <core/staging.hpp>
 #include <core/waker.hpp>
@@ -44,6 +45,8 @@ Context::~Context() {
   for (auto& [event, owner] : events_)
     handles.erase(event->handle);
   events_.clear();
+  for (auto& [link, owner] : links_)
+    handles.erase(link->handle);
   for (auto& [module, owner] : modules_)
     handles.erase(module->handle);
   for (std::unique_ptr<Stream>& stream : streams_)
@@ -258,6 +261,23 @@ Result<Module*> Context::add_module(std::unique_ptr<Module> module) {
   Module* raw = module.get();
   modules_.emplace(raw, std::move(module));
   return raw;
+}
+
+Result<Link*> Context::create_link(const JitOptions& options) {
+  auto link = std::make_unique<Link>(*this, options);
+  link->handle = driver().handles().insert(Link::handle_kind, link.get());
+  if (!link->handle)
+    return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "no handle left for a link state");
+  std::lock_guard lock(mutex_);
+  Link* raw = link.get();
+  links_.emplace(raw, std::move(link));
+  return raw;
+}
+
+void Context::destroy_link(Link* link) {
+  driver().handles().erase(link->handle);
+  std::lock_guard lock(mutex_);
+  links_.erase(link);
 }
 
 Result<void> Context::destroy_module(Module* module) {

@@ -20,7 +20,8 @@ constexpr std::uint64_t align_up(std::uint64_t value, std::uint64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
 }
 
-// Copies what fits, with a terminating zero; `size` becomes the number of bytes written.
+} // namespace
+
 void write_log(const std::string& text, char* buffer, std::size_t& size) {
   if (!buffer || size == 0) {
     size = 0;
@@ -31,8 +32,6 @@ void write_log(const std::string& text, char* buffer, std::size_t& size) {
   buffer[length] = '\0';
   size = length + 1;
 }
-
-} // namespace
 
 Module::Module(Context& context, std::shared_ptr<const jit::Module> code, unsigned optimization)
     : context_(context), code_(std::move(code)), optimization_(optimization) {}

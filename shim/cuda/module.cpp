@@ -2,9 +2,7 @@
 #include <algorithm>
 #include <vector>
 
-#include <core/module.hpp>
-
-#include "entry.hpp"
+#include "jit_options.hpp"
 
 using namespace shim;
 using namespace shim::cuda;
@@ -22,8 +20,14 @@ bool is_hint(CUjit_option option) {
 
 constexpr std::size_t highest_optimization = 4;
 
+} // namespace
+
+namespace shim::cuda {
+
 Result<core::JitOptions> read_options(unsigned count, const CUjit_option* options, void** values) {
   core::JitOptions read;
+  if (count > 0 && (!options || !values))
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "{} options, and no array of them", count);
   for (unsigned i = 0; i < count; ++i) {
     switch (options[i]) {
     case CU_JIT_ERROR_LOG_BUFFER:
@@ -43,17 +47,15 @@ Result<core::JitOptions> read_options(unsigned count, const CUjit_option* option
       break;
     default:
       if (!is_hint(options[i]))
-        return util::fail(CUDA_ERROR_INVALID_VALUE, "cuModuleLoadDataEx: option {}",
-                          static_cast<int>(options[i]));
-      util::log_info("cuModuleLoadDataEx: option {} has no effect", static_cast<int>(options[i]));
+        return util::fail(CUDA_ERROR_INVALID_VALUE, "option {}", static_cast<int>(options[i]));
+      util::log_info("option {} has no effect", static_cast<int>(options[i]));
     }
   }
   if ((!read.error_log && read.error_log_size > 0) || (!read.info_log && read.info_log_size > 0))
-    return util::fail(CUDA_ERROR_INVALID_VALUE, "cuModuleLoadDataEx: the size of a log, and no log");
+    return util::fail(CUDA_ERROR_INVALID_VALUE, "the size of a log, and no log");
   return read;
 }
 
-// The values that options give back.
 void write_options(const core::JitOptions& result, unsigned count, const CUjit_option* options,
                    void** values) {
   for (unsigned i = 0; i < count; ++i) {
@@ -64,13 +66,14 @@ void write_options(const core::JitOptions& result, unsigned count, const CUjit_o
   }
 }
 
+} // namespace shim::cuda
+
+namespace {
+
 Result<void> load(core::Context& context, CUmodule* module, const void* image, unsigned count,
                   const CUjit_option* options, void** values) {
   if (Result<void> given = require("cuModuleLoadData", module, image); !given)
     return given;
-  if (count > 0 && (!options || !values))
-    return util::fail(CUDA_ERROR_INVALID_VALUE, "cuModuleLoadDataEx: {} options, and no array of them",
-                      count);
   Result<core::JitOptions> read = read_options(count, options, values);
   if (!read)
     return read.error();

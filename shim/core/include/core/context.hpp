@@ -20,7 +20,9 @@ namespace shim::core {
 class Device;
 class Externals;
 class HostFunctions;
+class Link;
 class Module;
+struct JitOptions;
 class Staging;
 
 // Something that holds on to the context's GPU work from outside (external semaphores): told before the
@@ -88,6 +90,8 @@ public:
   Result<Module*> add_module(std::unique_ptr<Module> module);
   // Waits for the context's work first.
   Result<void> destroy_module(Module* module);
+  Result<Link*> create_link(const JitOptions& options);
+  void destroy_link(Link* link);
   Staging& staging() { return *staging_; }
   HostFunctions& host_functions() { return *host_functions_; }
   // Imported memory and semaphores; made on first use (externals.cpp).
@@ -127,6 +131,7 @@ private:
   std::atomic<int> blocking_count_ = 0;
   std::unordered_map<Event*, std::unique_ptr<Event>> events_;
   std::unordered_map<Module*, std::unique_ptr<Module>> modules_;
+  std::unordered_map<Link*, std::unique_ptr<Link>> links_;
   std::vector<ContextObserver*> observers_;
   std::unique_ptr<Staging> staging_;
   std::unique_ptr<HostFunctions> host_functions_;

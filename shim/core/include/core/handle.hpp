@@ -25,6 +25,7 @@ enum class HandleKind : std::uint8_t {
   external_semaphore,
   array,
   mipmapped_array,
+  link,
 };
 
 // Thread-safe. Handles are never 0, and never small enough to be taken for CU_STREAM_LEGACY or

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -78,6 +79,9 @@ struct JitOptions {
   char* info_log = nullptr;
   std::size_t info_log_size = 0;
 };
+
+// Copies of a log what fits, with a terminating zero; `size` becomes the number of bytes written.
+void write_log(const std::string& text, char* buffer, std::size_t& size);
 
 // Thread-safe.
 class Module {
