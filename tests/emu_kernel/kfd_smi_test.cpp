@@ -106,6 +106,36 @@ TEST_F(Smi, a_full_descriptor_loses_whole_messages) {
   close(fd);
 }
 
+// A packet that the DMA engine does not know hangs it, and a hang is followed by a reset.
+TEST_F(Smi, a_reset_is_told_before_and_after) {
+  const int fd = events();
+  listen(fd, mask_of(SMI_EVENT_GPU_PRE_RESET) | mask_of(SMI_EVENT_GPU_POST_RESET));
+  const u32 exception = create_event(EVENT_HW_EXCEPTION);
+  std::memset(pointers_.cpu, 0, page);
+  auto args = good();
+  args.queue_type = QUEUE_TYPE_SDMA;
+  ASSERT_EQ(call(kfd_, ioc::CREATE_QUEUE, args), 0);
+  void* doorbells = mmap(nullptr, doorbell_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, kfd_,
+                         static_cast<off_t>(args.doorbell_offset & ~(doorbell_bytes - 1)));
+  ASSERT_NE(doorbells, MAP_FAILED);
+  *static_cast<u32*>(ring_.cpu) = 0xff;
+  auto* write_pointer = reinterpret_cast<u64*>(args.write_pointer_address);
+  __atomic_store_n(write_pointer, sizeof(u32), __ATOMIC_RELEASE);
+  __atomic_store_n(
+      reinterpret_cast<u64*>(static_cast<char*>(doorbells) + (args.doorbell_offset & (doorbell_bytes - 1))),
+      sizeof(u32), __ATOMIC_RELEASE);
+
+  kfd_event_data data{};
+  ASSERT_EQ(wait(exception, 10'000, data), WAIT_RESULT_COMPLETE);
+  EXPECT_EQ(data.hw_exception_data.reset_cause, HW_EXCEPTION_GPU_HANG);
+  EXPECT_EQ(data.hw_exception_data.memory_lost, 1u);
+  EXPECT_EQ(data.hw_exception_data.gpu_id, gpu_);
+  EXPECT_EQ(all_of(fd), "3 1 HWS hang\n4 1 \n");
+  EXPECT_EQ(destroy(args.queue_id), 0);
+  munmap(doorbells, doorbell_bytes);
+  close(fd);
+}
+
 // Last: it ends the process's queues.
 TEST_F(Smi, a_page_fault_is_told_with_the_process_s_name) {
   const int fd = events();
