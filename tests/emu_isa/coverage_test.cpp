@@ -4,6 +4,7 @@
 // goes to isa_coverage.txt in the working directory.
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
@@ -230,6 +231,6 @@ TEST(Coverage, every_row_is_an_operation_of_llvm) {
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   for (int i = 1; i < argc; ++i)
-    emu::isa::test::semantic_tests.push_back(argv[i]);
+    emu::isa::test::semantic_tests.push_back(std::filesystem::absolute(argv[i]));
   return RUN_ALL_TESTS();
 }
