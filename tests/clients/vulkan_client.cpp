@@ -98,8 +98,6 @@ void Device::create_device() {
   const std::vector<float> priorities(16, 1);
   std::vector<VkDeviceQueueCreateInfo> queues;
   for (std::uint32_t i = 0; i < families_.size(); ++i) {
-    if (!(families_[i].queueFlags & VK_QUEUE_TRANSFER_BIT))
-      continue;
     VkDeviceQueueCreateInfo queue = {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO};
     queue.queueFamilyIndex = i;
     queue.queueCount = families_[i].queueCount;
@@ -133,6 +131,16 @@ Device::~Device() {
 VkQueue Device::queue(std::uint32_t index) const {
   VkQueue queue = nullptr;
   vkGetDeviceQueue(device_, family_, index, &queue);
+  return queue;
+}
+
+VkQueue Device::sparse_queue() const {
+  const auto binds = [](const VkQueueFamilyProperties& family) {
+    return (family.queueFlags & VK_QUEUE_SPARSE_BINDING_BIT) != 0;
+  };
+  const auto family = std::ranges::find_if(families_, binds) - families_.begin();
+  VkQueue queue = nullptr;
+  vkGetDeviceQueue(device_, static_cast<std::uint32_t>(family), 0, &queue);
   return queue;
 }
 

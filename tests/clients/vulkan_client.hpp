@@ -41,6 +41,8 @@ public:
 
   VkDevice get() const { return device_; }
   VkQueue queue(std::uint32_t index = 0) const;
+  // Of the first family that binds sparse memory.
+  VkQueue sparse_queue() const;
   std::uint32_t queue_count() const { return families_[family_].queueCount; }
   std::uint32_t family() const { return family_; }
   bool has_family() const { return family_ < families_.size(); }

@@ -1,6 +1,7 @@
 // RADV: memory as shaders see it: shared memory, atomics, device addresses, bounds, clocks.
 #include "vulkan_fixture.hpp"
 
+#include "accumulate_spv.h"
 #include "addresses_spv.h"
 #include "atomics_float_spv.h"
 #include "atomics_int64_t_lds_spv.h"
@@ -255,6 +256,77 @@ TEST_P(VulkanMemory, shader_clocks_run) {
     ASSERT_NE((c[2] - c[1]) & 0xfffff, 0u);                               // SHADER_CYCLES has 20 bits
     ASSERT_LE(static_cast<double>(c[3] - c[0]), elapsed.count() * 100e6); // the reference clock: 100 MHz
   }
+}
+
+// A buffer of four pages of addresses, some of them with memory.
+class SparseBuffer {
+public:
+  static constexpr VkDeviceSize page = 64 << 10, size = 4 * page;
+
+  explicit SparseBuffer(const Device& device)
+      : device_(device), memory_(device, 2 * page, Buffer::Memory::device) {
+    VkBufferCreateInfo info = {VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
+    info.flags = VK_BUFFER_CREATE_SPARSE_BINDING_BIT | VK_BUFFER_CREATE_SPARSE_RESIDENCY_BIT |
+                 VK_BUFFER_CREATE_SPARSE_ALIASED_BIT;
+    info.size = size;
+    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT;
+    VK_CHECK(vkCreateBuffer(device.get(), &info, nullptr, &buffer_));
+  }
+  ~SparseBuffer() { vkDestroyBuffer(device_.get(), buffer_, nullptr); }
+  SparseBuffer(const SparseBuffer&) = delete;
+  SparseBuffer& operator=(const SparseBuffer&) = delete;
+
+  VkBuffer get() const { return buffer_; }
+  // `memory_page`: of the two that there are, or -1 for none.
+  void bind(VkDeviceSize buffer_page, int memory_page) const {
+    VkSparseMemoryBind bind = {buffer_page * page, page, nullptr, 0, 0};
+    if (memory_page >= 0) {
+      bind.memory = memory_.memory();
+      bind.memoryOffset = static_cast<VkDeviceSize>(memory_page) * page;
+    }
+    const VkSparseBufferMemoryBindInfo buffer = {buffer_, 1, &bind};
+    VkBindSparseInfo info = {VK_STRUCTURE_TYPE_BIND_SPARSE_INFO};
+    info.bufferBindCount = 1;
+    info.pBufferBinds = &buffer;
+    VK_CHECK(vkQueueBindSparse(device_.sparse_queue(), 1, &info, nullptr));
+    VK_CHECK(vkQueueWaitIdle(device_.sparse_queue()));
+  }
+
+private:
+  const Device& device_;
+  Buffer memory_;
+  VkBuffer buffer_ = nullptr;
+};
+
+// Pages without memory read as zero and keep nothing; pages with the same memory are the same.
+TEST_P(VulkanMemory, sparse_buffers_have_memory_where_it_was_bound) {
+  constexpr VkDeviceSize page_words = SparseBuffer::page / 4;
+  const SparseBuffer sparse(device());
+  Cleared seen(device(), SparseBuffer::size, 0x55);
+  const Binding binding = {
+      VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, {{sparse.get(), 0, VK_WHOLE_SIZE}}, nullptr, {}};
+  const Kernel kernel(device(), accumulate_spv, {binding}, {.push_bytes = 12});
+  const VkBufferCopy whole = {0, 0, SparseBuffer::size};
+  const auto expect_pages = [&](std::uint32_t factor, std::uint32_t addend, const std::uint32_t(&values)[4]) {
+    const std::uint32_t push[3] = {factor, addend, SparseBuffer::size / 4};
+    run([&](VkCommandBuffer commands) {
+      kernel.bind(commands, push);
+      vkCmdDispatch(commands, SparseBuffer::size / 4 / 64, 1, 1);
+      barrier(commands);
+      vkCmdCopyBuffer(commands, sparse.get(), seen.get(), 1, &whole);
+    });
+    for (VkDeviceSize i = 0; i < SparseBuffer::size / 4; ++i)
+      ASSERT_EQ(seen.words()[i], values[i / page_words]) << "word " << i;
+  };
+  sparse.bind(0, 0);
+  sparse.bind(2, 1);
+  expect_pages(0, 7, {7, 0, 7, 0});
+  sparse.bind(2, -1);
+  sparse.bind(3, 1);
+  expect_pages(2, 1, {15, 0, 0, 15});
+  sparse.bind(1, 1);
+  sparse.bind(3, -1);
+  expect_pages(1, 5, {20, 20, 0, 0});
 }
 
 INSTANTIATE_TEST_SUITE_P(queues, VulkanMemory, shader_queues, queue_name);
