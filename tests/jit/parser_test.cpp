@@ -218,7 +218,6 @@ TEST(Parser, refuses_what_does_not_fit) {
       {".reg .u32 a; mov.u32 a, 1", "expected `;`"},
       {".bogus 1;", "line 6: unknown directive `.bogus`"},
       {"vote.sync.all.pred 1;", "line 6: 1 operands"},
-      {"bar.sync 1, 64;", "line 6: a barrier for a part of the block"},
       {".reg .u32 %r; tex.2d.v4.u32.f32 %r, %r, %r;", "line 6: unknown instruction `tex.2d.v4.u32.f32`"},
       {"/* open", "comment without end"},
   };

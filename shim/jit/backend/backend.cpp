@@ -25,6 +25,7 @@
 
 #include "../lowering/module_lowering.hpp"
 #include "object_image.hpp"
+#include "workarounds.hpp"
 
 namespace shim::jit {
 namespace {
@@ -191,6 +192,7 @@ CUresult compile(const ptx::Module& tree, std::uint32_t index, const Target& tar
       dump(module, "lowered");
     verify(module);
     optimize(module, *to, target.optimization);
+    work_around_code_generator(module);
     if (traced)
       dump(module, "optimized");
     const auto object = emit(module, *to);
