@@ -191,4 +191,29 @@ TEST_F(Memory, freed_memory_is_used_again) {
   }
 }
 
+TEST_F(Memory, registrations_share_a_page) {
+  constexpr std::size_t page = 4096;
+  std::vector<char> storage(4 * page);
+  char* base = storage.data() + page - reinterpret_cast<std::uintptr_t>(storage.data()) % page;
+  char *first = base, *second = base + 2000,
+       *third = base + page - 500; // the last one reaches into the next page
+  ASSERT_OK(cuMemHostRegister(first, 1000, 0));
+  ASSERT_OK(cuMemHostRegister(second, 1000, 0));
+  ASSERT_OK(cuMemHostRegister(third, 1000, 0));
+  EXPECT_OK(cuMemHostUnregister(first));
+  for (char* part : {second, third}) {
+    EXPECT_OK(cuMemsetD8(reinterpret_cast<CUdeviceptr>(part), 7, 1000));
+    EXPECT_OK(cuCtxSynchronize());
+    EXPECT_EQ(7, part[0]);
+    EXPECT_EQ(7, part[999]);
+  }
+  ASSERT_OK(cuMemHostRegister(first, 1000, 0));
+  EXPECT_OK(cuMemsetD8(reinterpret_cast<CUdeviceptr>(first), 9, 1000));
+  EXPECT_OK(cuCtxSynchronize());
+  EXPECT_EQ(9, first[999]);
+  EXPECT_EQ(0, first[1000]);
+  for (char* part : {first, second, third})
+    EXPECT_OK(cuMemHostUnregister(part));
+}
+
 } // namespace
