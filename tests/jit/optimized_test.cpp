@@ -1,4 +1,5 @@
 // Code that the code generator is known to get wrong, unless it is kept from it.
+#include <bit>
 #include <cstdint>
 #include <cuda.h>
 #include <functional>
@@ -55,6 +56,20 @@ const std::vector<Case> cases = {
      [](std::uint64_t a, std::uint64_t) -> std::uint64_t {
        return static_cast<std::uint32_t>(a & 0xff) / 0xfffffffbu;
      }},
+    {"zero minus a float",
+     "cvt.u32.u64 %v, %a; and.b32 %v, %v, 0x80000001; mov.b32 %x, %v; sub.f32 %x, 0f00000000, %x; mul.f32 "
+     "%x, %x, "
+     "0f40400000; mov.b32 %v, %x; cvt.u64.u32 %r, %v;",
+     [](std::uint64_t a, std::uint64_t) -> std::uint64_t {
+       return std::bit_cast<std::uint32_t>(
+           (0.0f - std::bit_cast<float>(static_cast<std::uint32_t>(a & 0x80000001))) * 3.0f);
+     }},
+    {"zero minus a double",
+     "and.b64 %a, %a, 0x8000000000000001; mov.b64 %p, %a; sub.f64 %p, 0d0000000000000000, %p; "
+     "mul.f64 %p, %p, 0d4008000000000000; mov.b64 %r, %p;",
+     [](std::uint64_t a, std::uint64_t) {
+       return std::bit_cast<std::uint64_t>((0.0 - std::bit_cast<double>(a & 0x8000000000000001ull)) * 3.0);
+     }},
 };
 
 std::string kernel(const Case& subject) {
@@ -63,7 +78,7 @@ std::string kernel(const Case& subject) {
 .address_size 64
 .visible .entry f(.param .u64 in, .param .u64 out)
 {
-  .reg .b64 %a, %b, %r, %in, %out, %at; .reg .b32 %v, %w, %t;
+  .reg .b64 %a, %b, %r, %in, %out, %at; .reg .b32 %v, %w, %t; .reg .f32 %x; .reg .f64 %p;
   ld.param.u64 %in, [in]; ld.param.u64 %out, [out];
   mov.u32 %t, %tid.x;
   mul.wide.u32 %at, %t, 16; add.u64 %in, %in, %at; ld.global.u64 %a, [%in]; ld.global.u64 %b, [%in+8];

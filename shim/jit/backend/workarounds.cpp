@@ -46,10 +46,10 @@ void rewrite_complements(llvm::Function& function) {
 
 // The code generator counts sign bits to find small operands, in unsigned divisions too: a sign-extended -1
 // passes for one bit (LLVM 19.1). What it cannot look into it does not shorten.
-llvm::Value* opaque(llvm::Instruction& before, llvm::Value* x) {
+llvm::Value* opaque(llvm::Instruction& before, llvm::Value* x, const char* registers) {
   llvm::IRBuilder<> b(&before);
   auto* type = llvm::FunctionType::get(x->getType(), {x->getType()}, false);
-  return b.CreateCall(llvm::InlineAsm::get(type, "", "=v,0", false), {x});
+  return b.CreateCall(llvm::InlineAsm::get(type, "", registers, false), {x});
 }
 
 void hide_signed_dividends(llvm::Function& function) {
@@ -65,8 +65,17 @@ void hide_signed_dividends(llvm::Function& function) {
     llvm::Value* dividend = instruction.getOperand(0);
     const unsigned bits = dividend->getType()->getScalarSizeInBits();
     if ((bits == 32 || bits == 64) && (misleads(dividend) || misleads(instruction.getOperand(1))))
-      instruction.setOperand(0, opaque(instruction, dividend));
+      instruction.setOperand(0, opaque(instruction, dividend, "=v,0"));
   }
+}
+
+// Instruction selection takes 0 - x for -x, which is another zero where x is 0 (LLVM 19.1).
+void hide_zero_minuends(llvm::Function& function) {
+  for (llvm::Instruction& instruction : llvm::instructions(function))
+    if (instruction.getOpcode() == llvm::Instruction::FSub && !instruction.hasNoSignedZeros() &&
+        !instruction.getType()->isVectorTy() &&
+        llvm::PatternMatch::match(instruction.getOperand(0), llvm::PatternMatch::m_PosZeroFP()))
+      instruction.setOperand(0, opaque(instruction, instruction.getOperand(0), "=s,0"));
 }
 
 } // namespace
@@ -75,6 +84,7 @@ void work_around_code_generator(llvm::Module& module) {
   for (llvm::Function& function : module) {
     rewrite_complements(function);
     hide_signed_dividends(function);
+    hide_zero_minuends(function);
   }
 }
 
