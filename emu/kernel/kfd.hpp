@@ -18,8 +18,8 @@ void kfd_fault(const gpu::Fault& fault);
 // no longer watched. One load where there are none.
 void kfd_forget_mappings(void* address, std::size_t length);
 
-// From userptr.hpp: a buffer's pages go, and queues pause for it; an engine found byte `offset` of it gone. The latter
-// is false where the process's KFD has not mapped that buffer.
+// From userptr.hpp: a buffer's pages go, and queues pause for it; an engine found byte `offset` of it gone.
+// The latter is false where the process's KFD has not mapped that buffer.
 void kfd_userptr_evicted();
 bool kfd_userptr_fault(const BufferObject& bo, std::uint64_t offset, bool write);
 
