@@ -411,7 +411,9 @@ long DrmFile::gem_userptr(drm_amdgpu_gem_userptr& args) {
     std::lock_guard lock(gem_mutex_);
     userptr_flags_[bo.get()] = args.flags;
   }
-  userptr::watch(bo, !(args.flags & AMDGPU_GEM_USERPTR_READONLY));
+  const bool write = !(args.flags & AMDGPU_GEM_USERPTR_READONLY);
+  userptr::watch(bo, write);
+  bo->set_pages_gone(pin_user_pages(args.addr, args.size, write) != 0);
   args.handle = new_handle(std::move(bo));
   return 0;
 }

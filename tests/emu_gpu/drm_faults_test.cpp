@@ -174,4 +174,39 @@ TEST_F(DrmFaults, unbound_sparse_pages_do_not_fault) {
       0);
 }
 
+// GEM_USERPTR looks at the memory only where it is asked to. What is not there is a fault when the GPU gets
+// there, not the program's crash: addresses of holes, of the kernel, and of memory that comes only later.
+TEST_F(DrmFaults, memory_that_a_userptr_never_had_is_not_there) {
+  void* hole = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_EQ(munmap(hole, 4096), 0);
+  const std::vector<std::uint64_t> addresses = {reinterpret_cast<std::uint64_t>(hole), 0x0123'4567'89ab'c000,
+                                                0xffff'8000'0000'0000, 0xffff'ffff'ffff'e000};
+  for (const std::uint64_t address : addresses) {
+    drm_amdgpu_gem_userptr args = {};
+    args.addr = address;
+    args.size = 4096;
+    args.flags = AMDGPU_GEM_USERPTR_REGISTER;
+    ASSERT_EQ(ioctl_error(gpu_.fd(), DRM_IOCTL_AMDGPU_GEM_USERPTR, &args), 0) << std::hex << address;
+    std::uint64_t va = 0;
+    amdgpu_va_handle range = nullptr;
+    ASSERT_EQ(
+        amdgpu_va_range_alloc(gpu_.device(), amdgpu_gpu_va_range_general, 4096, 4096, 0, &va, &range, 0), 0);
+    drm_amdgpu_gem_va map = {};
+    map.handle = args.handle;
+    map.operation = AMDGPU_VA_OP_MAP;
+    map.flags = AMDGPU_VM_PAGE_READABLE | AMDGPU_VM_PAGE_WRITEABLE;
+    map.va_address = va;
+    map.map_size = 4096;
+    ASSERT_EQ(ioctl_error(gpu_.fd(), DRM_IOCTL_AMDGPU_GEM_VA, &map), 0);
+    amdgpu_context_handle context = nullptr;
+    ASSERT_EQ(amdgpu_cs_ctx_create(gpu_.device(), &context), 0);
+    const std::uint64_t job = submit(context,
+                                     {0xc0033700, 5 << 8 | 1 << 20, static_cast<std::uint32_t>(va),
+                                      static_cast<std::uint32_t>(va >> 32), 1},
+                                     AMDGPU_HW_IP_COMPUTE);
+    EXPECT_LT(result_of(context, job, AMDGPU_HW_IP_COMPUTE), 0) << std::hex << address;
+    EXPECT_EQ(amdgpu_cs_ctx_free(context), 0);
+  }
+}
+
 } // namespace
