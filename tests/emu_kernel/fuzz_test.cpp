@@ -253,19 +253,18 @@ private:
     std::memcpy(argument_ + request.timeout_at, &soon, request.timeout_bytes);
   }
 
-  // Which looks like the program's own, and would be the GPU's to write.
-  bool gives_away_the_sanitizers_memory([[maybe_unused]] const Request& request) {
-#ifdef __SANITIZE_ADDRESS__
-    constexpr std::uint64_t begin = 0x7fff8000, end = 0x1000'7fff'8000;
+  // Memory of the program's own that the GPU would then write: its heap, its libraries, a sanitizer's.
+  bool gives_away_own_memory(const Request& request) {
     std::uint64_t address = 0;
     if (request.number == ioc::ALLOC_MEMORY_OF_GPU)
       std::memcpy(&address, argument_ + offsetof(kfd_ioctl_alloc_memory_of_gpu_args, mmap_offset), 8);
     else if (request.number == DRM_IOCTL_AMDGPU_GEM_USERPTR)
       std::memcpy(&address, argument_ + offsetof(drm_amdgpu_gem_userptr, addr), 8);
-    return address >= begin && address < end;
-#else
-    return false;
-#endif
+    constexpr std::uint64_t begin = 0x1'0000, end = 1ull << 47;
+    constexpr std::uint64_t nothing = 0x2000'0000'0000, nothing_end = 0x3000'0000'0000;
+    const std::uint64_t offset = address - reinterpret_cast<std::uint64_t>(scratch_);
+    return address >= begin && address < end && offset >= scratch_bytes &&
+           !(address >= nothing && address < nothing_end);
   }
 
   bool known_request() {
@@ -285,7 +284,7 @@ private:
     }
     if (request.timeout_bytes != 0)
       shorten_time_out(request);
-    if (gives_away_the_sanitizers_memory(request))
+    if (gives_away_own_memory(request))
       return true;
     if (request.number == DRM_IOCTL_AMDGPU_CS)
       return true; // its pointers are another's matter: submission()
