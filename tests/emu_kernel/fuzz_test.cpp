@@ -173,11 +173,24 @@ public:
 
 private:
   static constexpr std::size_t scratch_bytes = 64 << 10;
+#ifdef __SANITIZE_ADDRESS__
+  static constexpr bool sanitized = true;
+#else
+  static constexpr bool sanitized = false;
+#endif
 
-  std::uint32_t word() { return static_cast<std::uint32_t>(random_()); }
-  std::uint32_t below(std::uint32_t limit) { return word() % limit; }
-  bool one_in(std::uint32_t n) { return below(n) == 0; }
-  int fd_of(Device device) const { return device == Device::kfd ? kfd_ : render_; }
+  std::uint32_t word() {
+    return static_cast<std::uint32_t>(random_());
+  }
+  std::uint32_t below(std::uint32_t limit) {
+    return word() % limit;
+  }
+  bool one_in(std::uint32_t n) {
+    return below(n) == 0;
+  }
+  int fd_of(Device device) const {
+    return device == Device::kfd ? kfd_ : render_;
+  }
 
   std::uint64_t pointer() {
     switch (below(20)) {
@@ -253,18 +266,23 @@ private:
     std::memcpy(argument_ + request.timeout_at, &soon, request.timeout_bytes);
   }
 
-  // Memory of the program's own that the GPU would then write: its heap, its libraries, a sanitizer's.
-  bool gives_away_own_memory(const Request& request) {
-    std::uint64_t address = 0;
-    if (request.number == ioc::ALLOC_MEMORY_OF_GPU)
-      std::memcpy(&address, argument_ + offsetof(kfd_ioctl_alloc_memory_of_gpu_args, mmap_offset), 8);
-    else if (request.number == DRM_IOCTL_AMDGPU_GEM_USERPTR)
-      std::memcpy(&address, argument_ + offsetof(drm_amdgpu_gem_userptr, addr), 8);
+  // Nothing in the argument may name memory of the program's own, which the kernel or the GPU would then
+  // write: its heap, its libraries, a sanitizer's. Halves of pointers that changed do.
+  void spare_own_memory(std::size_t size) {
     constexpr std::uint64_t begin = 0x1'0000, end = 1ull << 47;
     constexpr std::uint64_t nothing = 0x2000'0000'0000, nothing_end = 0x3000'0000'0000;
-    const std::uint64_t offset = address - reinterpret_cast<std::uint64_t>(scratch_);
-    return address >= begin && address < end && offset >= scratch_bytes &&
-           !(address >= nothing && address < nothing_end);
+    for (std::size_t at = 0; at + 8 <= size; at += 8) {
+      std::uint64_t address = 0;
+      std::memcpy(&address, argument_ + at, 8);
+      const bool high =
+          address >> 32 >= 0x1000 && address < end && !(address >= nothing && address < nothing_end);
+      const bool shadow = address >= 0x7fff8000 && address < 0x1000'7fff'8000 && sanitized;
+      const std::uint64_t offset = address - reinterpret_cast<std::uint64_t>(scratch_);
+      if (address >= begin && (high || shadow) && offset >= scratch_bytes + page) {
+        address = reinterpret_cast<std::uint64_t>(scratch_) + below(scratch_bytes / 16) * 8;
+        std::memcpy(argument_ + at, &address, 8);
+      }
+    }
   }
 
   bool known_request() {
@@ -284,8 +302,7 @@ private:
     }
     if (request.timeout_bytes != 0)
       shorten_time_out(request);
-    if (gives_away_own_memory(request))
-      return true;
+    spare_own_memory(size);
     if (request.number == DRM_IOCTL_AMDGPU_CS)
       return true; // its pointers are another's matter: submission()
     const Bytes arguments(argument_, argument_ + size);
