@@ -83,7 +83,11 @@ void compare(const VulkanSide& vulkan, const Reference& reference, Verdict& verd
 }
 
 bool leaked(const Holdings& before, const Holdings& after) {
+#ifdef __SANITIZE_ADDRESS__
+  constexpr std::size_t resident_slack_kib = 16384; // what was freed stays for a while
+#else
   constexpr std::size_t resident_slack_kib = 4096; // allocator noise
+#endif
   std::printf("  after a tenth of the frames: %zu fds, %zu threads, %zu mappings, %zu KiB resident\n"
               "  at the end:                  %zu fds, %zu threads, %zu mappings, %zu KiB resident\n",
               before.descriptors, before.threads, before.mappings, before.resident_kib, after.descriptors,

@@ -20,14 +20,26 @@ protected:
     std::uint64_t va = 0;
     std::uint32_t* cpu = nullptr;
   };
+  ~DrmFaults() override {
+    for (amdgpu_bo_handle bo : buffers_)
+      amdgpu_bo_free(bo);
+    for (amdgpu_va_handle range : ranges_)
+      amdgpu_va_range_free(range);
+  }
+  std::uint64_t reserve() {
+    std::uint64_t va = 0;
+    amdgpu_va_handle range = nullptr;
+    EXPECT_EQ(
+        amdgpu_va_range_alloc(gpu_.device(), amdgpu_gpu_va_range_general, 4096, 4096, 0, &va, &range, 0), 0);
+    ranges_.push_back(range);
+    return va;
+  }
   Buffer make(std::uint32_t domain) {
     Buffer buffer;
     amdgpu_bo_alloc_request request = {4096, 4096, domain, 0};
-    amdgpu_va_handle range = nullptr;
     EXPECT_EQ(amdgpu_bo_alloc(gpu_.device(), &request, &buffer.bo), 0);
-    EXPECT_EQ(amdgpu_va_range_alloc(gpu_.device(), amdgpu_gpu_va_range_general, 4096, 4096, 0, &buffer.va,
-                                    &range, 0),
-              0);
+    buffers_.push_back(buffer.bo);
+    buffer.va = reserve();
     EXPECT_EQ(amdgpu_bo_va_op(buffer.bo, 0, 4096, buffer.va, 0, AMDGPU_VA_OP_MAP), 0);
     EXPECT_EQ(amdgpu_bo_cpu_map(buffer.bo, reinterpret_cast<void**>(&buffer.cpu)), 0);
     return buffer;
@@ -81,6 +93,8 @@ protected:
             1 | 1 << 2 | 1 << 15};
   }
   Gpu gpu_;
+  std::vector<amdgpu_bo_handle> buffers_;
+  std::vector<amdgpu_va_handle> ranges_;
 };
 
 class DrmHangs : public DrmFaults, public ::testing::WithParamInterface<std::uint32_t> {};
@@ -187,10 +201,7 @@ TEST_F(DrmFaults, memory_that_a_userptr_never_had_is_not_there) {
     args.size = 4096;
     args.flags = AMDGPU_GEM_USERPTR_REGISTER;
     ASSERT_EQ(ioctl_error(gpu_.fd(), DRM_IOCTL_AMDGPU_GEM_USERPTR, &args), 0) << std::hex << address;
-    std::uint64_t va = 0;
-    amdgpu_va_handle range = nullptr;
-    ASSERT_EQ(
-        amdgpu_va_range_alloc(gpu_.device(), amdgpu_gpu_va_range_general, 4096, 4096, 0, &va, &range, 0), 0);
+    const std::uint64_t va = reserve();
     drm_amdgpu_gem_va map = {};
     map.handle = args.handle;
     map.operation = AMDGPU_VA_OP_MAP;

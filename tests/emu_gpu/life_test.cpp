@@ -70,7 +70,7 @@ TEST_F(Life, DISABLED_leaves_an_endless_kernel_on_a_queue) {
 }
 
 TEST(Lives, DISABLED_leaves_an_endless_job_on_a_ring) {
-  drm_test::Gpu& gpu = *new drm_test::Gpu;
+  static drm_test::Gpu& gpu = *new drm_test::Gpu; // exit() shall not close it
   std::uint64_t sequence = 0;
   ASSERT_EQ(gpu.submit(true, 1, 1, {}, &sequence), 0); // waits for ever for its gate
   ASSERT_FALSE(gpu.finished(sequence, 50));
