@@ -41,8 +41,8 @@ void HeldStreams::remove(Stream& stream) {
 }
 
 void HeldStreams::host_completed() {
-  // The marker's value first, then the look whether anyone waits; add() and run() do it the other way round. A
-  // read-modify-write stands in one order with add()'s: who comes second sees what the first has done.
+  // The marker's value first, then the look whether anyone waits; add() and run() do it the other way round.
+  // A read-modify-write stands in one order with add()'s: who comes second sees what the first has done.
   if (count_.fetch_add(0) == 0)
     return;
   std::lock_guard lock(mutex_);
