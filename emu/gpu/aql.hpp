@@ -137,9 +137,6 @@ enum InactiveReason : std::uint64_t {
   invalid_vendor_packet = 0x100,
   reclaim_scratch = 0x200,
   need_scratch_wave32 = 0x400,
-  memory_violation = 0x2000'0000,
-  illegal_instruction = 0x4000'0000,
-  debug_trap = 0x8000'0000,
 };
 
 } // namespace emu::gpu::aql

@@ -28,9 +28,9 @@ constexpr bool property(const KernelDescriptor& kernel, aql::CodeProperty bit) {
 
 class AqlQueue final : public UserQueue {
 public:
-  AqlQueue(QueueId id, const QueueDescription& description, ShaderArray& shaders,
-           std::shared_ptr<WakeWord> wake)
-      : UserQueue(id, description, shaders, std::move(wake)) {}
+  AqlQueue(QueueId id, const QueueDescription& description, const isa::TrapHandler& trap_handler,
+           ShaderArray& shaders, std::shared_ptr<WakeWord> wake)
+      : UserQueue(id, description, trap_handler, shaders, std::move(wake)) {}
 
   void pause(bool on) override {
     for (const Running& kernel : running_)
@@ -447,35 +447,19 @@ void AqlQueue::raise_inactive(std::uint64_t reason) {
 }
 
 bool AqlQueue::on_fault(const Fault& fault) {
-  std::uint64_t reason = fault_reason_;
-  switch (fault.kind) {
-  case FaultKind::illegal_instruction:
-    reason = aql::illegal_instruction;
-    break;
-  case FaultKind::memory_violation:
-    reason = aql::memory_violation;
-    break;
-  case FaultKind::trap:
-    reason = aql::debug_trap;
-    break;
-  case FaultKind::page_fault: // reaches the program through the kernel alone
-  case FaultKind::stopped:
-    reason = 0;
-    break;
-  default:
-    break;
-  }
-  if (reason == 0)
+  // A page fault reaches the program through the kernel alone.
+  if (fault_reason_ == 0 || fault.kind == FaultKind::page_fault || fault.kind == FaultKind::stopped)
     return false;
-  raise_inactive(reason);
+  raise_inactive(fault_reason_);
   return true;
 }
 
 } // namespace
 
 std::shared_ptr<UserQueue> make_aql_queue(QueueId id, const QueueDescription& description,
-                                          ShaderArray& shaders, std::shared_ptr<WakeWord> wake) {
-  return std::make_shared<AqlQueue>(id, description, shaders, std::move(wake));
+                                          const isa::TrapHandler& trap_handler, ShaderArray& shaders,
+                                          std::shared_ptr<WakeWord> wake) {
+  return std::make_shared<AqlQueue>(id, description, trap_handler, shaders, std::move(wake));
 }
 
 } // namespace emu::gpu

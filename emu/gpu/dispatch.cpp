@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <pthread.h>
 
+#include "engine.hpp"
+
 namespace emu::gpu {
 
 namespace {
@@ -131,6 +133,7 @@ struct ShaderResident {
   std::optional<std::uint32_t> scratch_slot;
   isa::WorkgroupPosition position;
   bool started = false;
+  bool parked = false; // with halted waves
 };
 
 struct ShaderWorker {
@@ -289,7 +292,9 @@ bool ShaderArray::take_locked(Worker& worker, const Dispatch* only) {
   }
   for (std::size_t i = 0; i < worker.residents.size(); ++i) {
     worker.turn = (worker.turn + 1) % worker.residents.size();
-    if (!worker.residents[worker.turn].dispatch->held())
+    const ShaderResident& resident = worker.residents[worker.turn];
+    const bool parked = resident.parked && !resident.dispatch->cancelled_.load(std::memory_order_acquire);
+    if (!parked && !resident.dispatch->held())
       return true;
   }
   return false;
@@ -352,10 +357,17 @@ void ShaderArray::run_slice(Worker& worker, std::unique_lock<std::mutex>& lock) 
       spare.pop_back();
     }
     resident.execution->set_stop_flag(&d.cancelled_);
-    resident.execution->set_interrupt_handler([this, queue = d.description_.queue](std::uint32_t m0) {
+    const QueueId queue = d.description_.queue;
+    resident.execution->set_interrupt_handler([this, queue](std::uint32_t m0, bool privileged) {
       if (interrupt_ && queue != no_queue) // amdgpu's own VMs: the kernel has no one to tell
-        interrupt_({Interrupt::Source::sq_message, queue, m0});
+        interrupt_({Interrupt::Source::sq_message, queue, m0, privileged});
     });
+    resident.execution->set_exception_handler(
+        [&d, position = resident.position](const isa::Fault& exception) {
+          if (!d.exception_told_.exchange(true))
+            complain(fmt::format("queue {} (VMID {}): {}", d.description_.queue, d.description_.vmid,
+                                 fault_of(exception, d.description_, position).text));
+        });
     resident.execution->start(d.description_.state, resident.position);
     resident.started = true;
   }
@@ -373,7 +385,8 @@ void ShaderArray::run_slice(Worker& worker, std::unique_lock<std::mutex>& lock) 
   if (--d.slices_ == 0 && d.paused_.load(std::memory_order_relaxed))
     slice_ended_.notify_all();
 
-  if (progress == isa::Progress::yielded) {
+  resident.parked = progress == isa::Progress::parked;
+  if (progress == isa::Progress::yielded || resident.parked) {
     if (slept)
       worker.may_start = std::max<std::size_t>(worker.may_start, 1);
     if (++worker.fruitless >= slices_before_growth * worker.residents.size()) {

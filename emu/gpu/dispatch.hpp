@@ -49,6 +49,7 @@ public:
 
   bool done() const { return done_.load(std::memory_order_acquire); }
   // Ends all workgroups at their next slice.
+  // ShaderArray::look_again() tells those who sleep.
   void cancel() { cancelled_.store(true, std::memory_order_release); }
   // After done(): why it ended early, if it did. A cancelled dispatch without a fault of its own says
   // `stopped`.
@@ -71,6 +72,7 @@ private:
   std::atomic<bool> done_{false};
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> paused_{false};
+  std::atomic<bool> exception_told_{false}; // of its waves' first one a line was written
 
   // Guarded by ShaderArray::mutex_.
   std::array<std::uint32_t, 3> next_{};

@@ -16,6 +16,8 @@ DispatchDescription EngineContext::dispatch() const {
   d.places = places;
   d.state.shared_aperture = apertures.shared_base;
   d.state.private_aperture = apertures.private_base;
+  d.state.trap_handler = trap_handler;
+  d.state.doorbell = doorbell;
   d.state.hw_id2 = vmid << vmid_shift | first_mec << engine_shift;
   return d;
 }

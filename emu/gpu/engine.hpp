@@ -28,6 +28,9 @@ struct EngineContext {
   QueueId queue = no_queue;
   std::uint32_t vmid = 0;
   std::uint32_t priority = 7;
+  const isa::TrapHandler* trap_handler =
+      nullptr;                // of the queue's process; null: a submission, of amdgpu's own VMs
+  std::uint32_t doorbell = 0; // the queue's, as waves are told
   ShaderArray* shaders = nullptr;
   std::shared_ptr<WakeWord> wake;
   std::shared_ptr<const Places> places;   // where its waves may go

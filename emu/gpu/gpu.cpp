@@ -72,8 +72,7 @@ struct Gpu::Implementation {
   std::size_t watched = 0;   // doorbell mappings that are guarded
   bool unwatched = false;    // some mapping could not be guarded
   bool stopping = false;
-  GpuAddress trap_handler = 0;
-  GpuAddress trap_memory = 0;
+  isa::TrapHandler trap_handler;
   std::thread command_processor;
 
   std::shared_ptr<UserQueue> find(QueueId id) {
@@ -292,12 +291,7 @@ QueueId Gpu::create_queue(const QueueDescription& description) {
   QueueId id = 0;
   while (i.queues.contains(id))
     ++id;
-  QueueDescription described = description;
-  if (i.trap_handler != 0) {
-    described.trap_handler = i.trap_handler;
-    described.trap_memory = i.trap_memory;
-  }
-  i.queues.emplace(id, make_user_queue(id, described, i.shaders, i.wake));
+  i.queues.emplace(id, make_user_queue(id, description, i.trap_handler, i.shaders, i.wake));
   ++i.version;
   if (!i.command_processor.joinable())
     i.command_processor = std::thread([&i] { i.serve(); });
@@ -356,20 +350,9 @@ bool Gpu::destroy_queue(QueueId id) {
   return true;
 }
 
-void Gpu::set_trap_handler(GpuAddress trap_handler, GpuAddress trap_memory) {
-  Implementation& i = *implementation_;
-  std::vector<std::shared_ptr<UserQueue>> queues;
-  {
-    std::lock_guard lock(i.mutex);
-    i.trap_handler = trap_handler;
-    i.trap_memory = trap_memory;
-    for (const auto& [id, queue] : i.queues)
-      queues.push_back(queue);
-  }
-  for (const auto& queue : queues) {
-    std::lock_guard lock(queue->mutex);
-    queue->set_trap_handler(trap_handler, trap_memory);
-  }
+void Gpu::set_trap_handler(GpuAddress code, GpuAddress memory) {
+  implementation_->trap_handler.memory.store(memory, std::memory_order_release);
+  implementation_->trap_handler.code.store(code, std::memory_order_release);
 }
 
 void Gpu::watch_doorbells(void* base, std::size_t size) {

@@ -32,9 +32,9 @@ std::uint64_t end_of(const PacketFrame& ring, std::uint64_t limit) {
 // A queue of PM4 packets. rptr and wptr count dwords; rptr is reported modulo the ring.
 class Pm4Queue final : public UserQueue {
 public:
-  Pm4Queue(QueueId id, const QueueDescription& description, ShaderArray& shaders,
-           std::shared_ptr<WakeWord> wake)
-      : UserQueue(id, description, shaders, std::move(wake)), pm4_(context_, Pm4Kind::compute) {
+  Pm4Queue(QueueId id, const QueueDescription& description, const isa::TrapHandler& trap_handler,
+           ShaderArray& shaders, std::shared_ptr<WakeWord> wake)
+      : UserQueue(id, description, trap_handler, shaders, std::move(wake)), pm4_(context_, Pm4Kind::compute) {
     pm4_.reader().push({description.ring, 0, 0, description.ring_size / 4 - 1, true});
   }
   void pause(bool on) override { pm4_.pause(on); }
@@ -66,9 +66,9 @@ private:
 // A queue of SDMA packets. rptr and wptr count bytes, and never wrap.
 class SdmaQueue final : public UserQueue {
 public:
-  SdmaQueue(QueueId id, const QueueDescription& description, ShaderArray& shaders,
-            std::shared_ptr<WakeWord> wake)
-      : UserQueue(id, description, shaders, std::move(wake)), sdma_(context_) {
+  SdmaQueue(QueueId id, const QueueDescription& description, const isa::TrapHandler& trap_handler,
+            ShaderArray& shaders, std::shared_ptr<WakeWord> wake)
+      : UserQueue(id, description, trap_handler, shaders, std::move(wake)), sdma_(context_) {
     sdma_.reader().push({description.ring, 0, 0, description.ring_size / 4 - 1, true});
   }
   void pause(bool) override {} // a packet is over before anyone can ask
@@ -98,13 +98,15 @@ private:
 
 } // namespace
 
-UserQueue::UserQueue(QueueId id, const QueueDescription& description, ShaderArray& shaders,
-                     std::shared_ptr<WakeWord> wake)
+UserQueue::UserQueue(QueueId id, const QueueDescription& description, const isa::TrapHandler& trap_handler,
+                     ShaderArray& shaders, std::shared_ptr<WakeWord> wake)
     : id_(id), description_(description), context_{.space = description.space,
                                                    .apertures = description.apertures,
                                                    .queue = id,
                                                    .vmid = description.vmid,
                                                    .priority = description.priority,
+                                                   .trap_handler = &trap_handler,
+                                                   .doorbell = description.doorbell_id,
                                                    .shaders = &shaders,
                                                    .wake = std::move(wake)},
       memory_(*description.space) {
@@ -161,6 +163,7 @@ void UserQueue::end_if_overdue() {
     return;
   overdue_ = true;
   cancel(); // serve() throws when it has come to an end
+  context_.shaders->look_again();
 }
 
 void UserQueue::fail(Fault fault) {
@@ -172,6 +175,7 @@ void UserQueue::fail(Fault fault) {
   }
   dead_ = true;
   cancel(); // its other kernels
+  context_.shaders->look_again();
   complain(fmt::format("{} queue {} (VMID {}): {}: {}", name_of(description_.type), id_, fault.vmid,
                        to_string(fault.kind), fault.text));
   try {
@@ -196,22 +200,18 @@ void UserQueue::update(const QueueUpdate& update) {
   kick();
 }
 
-void UserQueue::set_trap_handler(GpuAddress handler, GpuAddress memory) {
-  description_.trap_handler = handler;
-  description_.trap_memory = memory;
-}
-
 std::shared_ptr<UserQueue> make_user_queue(QueueId id, const QueueDescription& description,
-                                           ShaderArray& shaders, std::shared_ptr<WakeWord> wake) {
+                                           const isa::TrapHandler& trap_handler, ShaderArray& shaders,
+                                           std::shared_ptr<WakeWord> wake) {
   switch (description.type) {
   case QueueType::pm4_compute:
-    return std::make_shared<Pm4Queue>(id, description, shaders, std::move(wake));
+    return std::make_shared<Pm4Queue>(id, description, trap_handler, shaders, std::move(wake));
   case QueueType::sdma:
-    return std::make_shared<SdmaQueue>(id, description, shaders, std::move(wake));
+    return std::make_shared<SdmaQueue>(id, description, trap_handler, shaders, std::move(wake));
   case QueueType::aql:
     break;
   }
-  return make_aql_queue(id, description, shaders, std::move(wake));
+  return make_aql_queue(id, description, trap_handler, shaders, std::move(wake));
 }
 
 } // namespace emu::gpu

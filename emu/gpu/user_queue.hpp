@@ -13,8 +13,9 @@ namespace emu::gpu {
 
 class UserQueue {
 public:
-  UserQueue(QueueId id, const QueueDescription& description, ShaderArray& shaders,
-            std::shared_ptr<WakeWord> wake);
+  // `trap_handler` is the process's; it outlives the queue.
+  UserQueue(QueueId id, const QueueDescription& description, const isa::TrapHandler& trap_handler,
+            ShaderArray& shaders, std::shared_ptr<WakeWord> wake);
   virtual ~UserQueue() = default;
   UserQueue(const UserQueue&) = delete;
   UserQueue& operator=(const UserQueue&) = delete;
@@ -25,7 +26,6 @@ public:
   std::optional<Fault> take_fault() { return std::exchange(fault_, std::nullopt); }
 
   void update(const QueueUpdate& update);
-  void set_trap_handler(GpuAddress handler, GpuAddress memory);
   void set_cu_mask(const std::vector<std::uint32_t>& mask);
   // Reads wptr afresh at the next step().
   void kick() { kicked_.store(true, std::memory_order_release); }
@@ -70,8 +70,10 @@ private:
 };
 
 std::shared_ptr<UserQueue> make_user_queue(QueueId id, const QueueDescription& description,
-                                           ShaderArray& shaders, std::shared_ptr<WakeWord> wake);
+                                           const isa::TrapHandler& trap_handler, ShaderArray& shaders,
+                                           std::shared_ptr<WakeWord> wake);
 std::shared_ptr<UserQueue> make_aql_queue(QueueId id, const QueueDescription& description,
-                                          ShaderArray& shaders, std::shared_ptr<WakeWord> wake);
+                                          const isa::TrapHandler& trap_handler, ShaderArray& shaders,
+                                          std::shared_ptr<WakeWord> wake);
 
 } // namespace emu::gpu

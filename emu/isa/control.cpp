@@ -144,38 +144,47 @@ void s_setkill(Wave& wave, const Instruction& in) {
     wave.event = WaveEvent::ended;
 }
 void s_sethalt(Wave& wave, const Instruction& in) {
-  if (in.imm & 1)
-    wave.group->raise(wave, FaultKind::illegal_instruction, "s_sethalt without a debugger");
+  if (!wave.group->trap_handler) {
+    if (in.imm & 1)
+      wave.group->raise(wave, FaultKind::illegal_instruction, "s_sethalt without a debugger");
+    return;
+  }
+  wave.halt = in.imm & 1;
+  if (wave.halt && !wave.privileged)
+    wave.event = WaveEvent::halted;
 }
 void s_sleep(Wave& wave, const Instruction&) {
   wave.event = WaveEvent::yield;
 }
 
-constexpr u32 message_interrupt = 1;
+constexpr u32 message_interrupt = 1, message_get_doorbell = 10;
 
 void s_sendmsg(Wave& wave, const Instruction& in) {
-  if ((static_cast<u32>(in.imm) & 15) != message_interrupt)
-    return wave.group->raise(wave, FaultKind::illegal_instruction,
-                             "s_sendmsg with a message unknown to compute");
-  if (!wave.group->interrupt_handler)
-    return wave.group->raise(wave, FaultKind::illegal_instruction, "s_sendmsg: no one takes the interrupt");
-  wave.group->interrupt_handler(wave.m0());
+  Group& group = *wave.group;
+  const u32 message = static_cast<u32>(in.imm) & 15;
+  if (message == message_get_doorbell && wave.privileged) {
+    wave.sgpr[exec_lo] = group.doorbell; // bit 31 is clear: the answer has come
+    return;
+  }
+  if (message != message_interrupt)
+    return group.raise(wave, FaultKind::illegal_instruction, "s_sendmsg with a message unknown to compute");
+  if (!group.interrupt_handler)
+    return group.raise(wave, FaultKind::illegal_instruction, "s_sendmsg: no one takes the interrupt");
+  group.interrupt_handler(wave.m0(), wave.privileged);
 }
 void s_sendmsghalt(Wave& wave, const Instruction& in) {
   s_sendmsg(wave, in);
-  if (wave.event == WaveEvent::none)
-    wave.group->raise(wave, FaultKind::illegal_instruction, "s_sendmsghalt without a debugger");
+  if (wave.event != WaveEvent::none)
+    return;
+  if (!wave.group->trap_handler)
+    return wave.group->raise(wave, FaultKind::illegal_instruction, "s_sendmsghalt without a debugger");
+  wave.halt = true;
+  if (!wave.privileged)
+    wave.event = WaveEvent::halted;
 }
 
-// ROCr's trap handler: 3 (debugger) returns where no debugger is attached.
-constexpr u32 trap_debugger = 3;
-
 void s_trap(Wave& wave, const Instruction& in) {
-  const u32 id = static_cast<u32>(in.imm) & 0xff;
-  if (id == trap_debugger)
-    return;
-  wave.group->raise(wave, FaultKind::trap, "s_trap");
-  wave.group->fault.trap_id = id;
+  wave.group->raise_trap(wave, static_cast<u32>(in.imm) & 0xff);
 }
 
 void s_icache_inv(Wave& wave, const Instruction&) {

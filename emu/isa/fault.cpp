@@ -43,35 +43,67 @@ std::string Fault::describe() const {
   return {};
 }
 
-void Group::raise(Wave& wave, FaultKind kind, const char* reason) {
-  wave.event = WaveEvent::faulted;
-  if (fault.kind != FaultKind::none)
-    return;
-  fault.kind = kind;
-  fault.reason = reason;
-  fault.pc = wave.current_pc;
-  fault.wave = wave.index;
+Fault Group::describe(const Wave& wave, FaultKind kind, const char* reason) {
+  Fault result;
+  result.kind = kind;
+  result.reason = reason;
+  result.pc = wave.current_pc;
+  result.wave = wave.index;
   unsigned count = 0;
-  while (count < fault.dwords.size() && memory.read(wave.current_pc + count * 4, &fault.dwords[count], 4))
+  while (count < result.dwords.size() && memory.read(wave.current_pc + count * 4, &result.dwords[count], 4))
     ++count;
   Instruction at;
-  if (decode(std::span(fault.dwords).first(count), at))
-    fault.mnemonic = at.row->mnemonic;
+  if (decode(std::span(result.dwords).first(count), at))
+    result.mnemonic = at.row->mnemonic;
+  return result;
+}
+
+void Group::raise(Wave& wave, FaultKind kind, const char* reason) {
+  raise(wave, describe(wave, kind, reason));
+}
+
+void Group::raise(Wave& wave, const Fault& raised) {
+  if (trap_handler && raised.kind != FaultKind::page_fault && raised.kind != FaultKind::aborted)
+    return raise_exception(wave, raised);
+  wave.event = WaveEvent::faulted;
+  if (fault.kind == FaultKind::none)
+    fault = raised;
+}
+
+// The instruction does not count as executed where it is illegal or s_trap. A memory violation is noticed
+// later; how much later is the hardware's affair.
+void Group::raise_exception(Wave& wave, const Fault& raised) {
+  constexpr std::uint32_t trapsts_memory_violation = 1u << 8, trapsts_illegal_instruction = 1u << 11;
+  if (raised.kind == FaultKind::memory_violation)
+    wave.trapsts |= trapsts_memory_violation;
+  else if (raised.kind == FaultKind::illegal_instruction)
+    wave.trapsts |= trapsts_illegal_instruction;
+  if (wave.event == WaveEvent::trapped || wave.event == WaveEvent::halted)
+    return; // another lane of the same instruction
+  if (exception_handler && (raised.kind != FaultKind::trap || wave.privileged))
+    exception_handler(raised);
+  wave.event = wave.privileged ? WaveEvent::halted : WaveEvent::trapped; // nothing handles the handler's own
+  wave.trap_id = raised.trap_id;
+  wave.trap_pc = raised.kind == FaultKind::memory_violation ? wave.pc : wave.current_pc;
+}
+
+void Group::raise_trap(Wave& wave, std::uint32_t id) {
+  Fault trap = describe(wave, FaultKind::trap, "s_trap");
+  trap.trap_id = id;
+  raise(wave, trap);
 }
 
 void Group::raise_page_fault(Wave& wave, const memory::PageFault& page) {
-  const memory::PageFault copy = page; // raise() reads the code through the translator that `page` belongs to
-  const bool first = fault.kind == FaultKind::none;
-  raise(wave, FaultKind::page_fault, "page fault");
-  if (first)
-    fault.page = copy;
+  const memory::PageFault copy = page; // describe() reads the code through the translator that it belongs to
+  Fault raised = describe(wave, FaultKind::page_fault, "page fault");
+  raised.page = copy;
+  raise(wave, raised);
 }
 
 void Group::raise_violation(Wave& wave, std::uint64_t address, const char* reason) {
-  const bool first = fault.kind == FaultKind::none;
-  raise(wave, FaultKind::memory_violation, reason);
-  if (first)
-    fault.address = address;
+  Fault violation = describe(wave, FaultKind::memory_violation, reason);
+  violation.address = address;
+  raise(wave, violation);
 }
 
 } // namespace emu::isa

@@ -31,12 +31,30 @@ struct Group {
   std::uint32_t wave_count = 0;
   bool code_stale = false; // s_icache_inv: compare cached code with memory again
   bool trace = false;      // print every instruction
-  std::function<void(std::uint32_t m0)> interrupt_handler;
+  const TrapHandler* trap_handler = nullptr;
+  std::uint32_t doorbell = 0;
+  std::function<void(std::uint32_t m0, bool privileged)> interrupt_handler;
+  std::function<void(const Fault&)> exception_handler;
 
-  // Records the first fault of the workgroup and stops the wave.
+  // Stops the wave: it enters its trap handler, where it has one, or the first fault of the workgroup is
+  // kept.
   void raise(Wave& wave, FaultKind kind, const char* reason);
+  void raise_trap(Wave& wave, std::uint32_t id);
   void raise_page_fault(Wave& wave, const memory::PageFault& page);
   void raise_violation(Wave& wave, std::uint64_t address, const char* reason);
+
+private:
+  Fault describe(const Wave& wave, FaultKind kind, const char* reason);
+  void raise(Wave& wave, const Fault& fault);
+  void raise_exception(Wave& wave, const Fault& fault);
 };
+
+// Takes a wave whose event is `trapped` through KFD's first-level handler (trap.cpp).
+void enter_trap_handler(Wave& wave);
+// Back to `pc`, which is where a halted wave stays.
+void leave_trap_handler(Wave& wave, std::uint64_t pc);
+
+// STATUS, as s_getreg_b32 shows it (hwreg.cpp).
+std::uint32_t status(const Wave& wave);
 
 } // namespace emu::isa

@@ -27,15 +27,14 @@ constexpr unsigned hwreg_shader_cycles = 29;
 
 constexpr unsigned hw_id1_simd_shift = 8;
 
+constexpr std::uint32_t status_scc = 1u << 0;
+constexpr std::uint32_t status_priv = 1u << 5;
+constexpr std::uint32_t status_trap_en = 1u << 6;
 constexpr std::uint32_t status_execz = 1u << 9;
 constexpr std::uint32_t status_vccz = 1u << 10;
 constexpr std::uint32_t status_in_tg = 1u << 11;
+constexpr std::uint32_t status_halt = 1u << 13;
 constexpr std::uint32_t status_valid = 1u << 16;
-
-std::uint32_t status(const Wave& wave) {
-  return (wave.scc ? 1u : 0u) | (wave.exec() ? 0 : status_execz) | (wave.vcc() ? 0 : status_vccz) |
-         (wave.group->wave_count > 1 ? status_in_tg : 0) | status_valid;
-}
 
 std::uint64_t nanoseconds() {
   timespec now{};
@@ -44,6 +43,13 @@ std::uint64_t nanoseconds() {
 }
 
 } // namespace
+
+std::uint32_t status(const Wave& wave) {
+  return (wave.scc ? status_scc : 0) | (wave.privileged ? status_priv : 0) |
+         (wave.group->trap_handler ? status_trap_en : 0) | (wave.exec() ? 0 : status_execz) |
+         (wave.vcc() ? 0 : status_vccz) | (wave.group->wave_count > 1 ? status_in_tg : 0) |
+         (wave.halt ? status_halt : 0) | status_valid;
+}
 
 std::uint64_t reference_clock() {
   return nanoseconds() / 10;
@@ -77,7 +83,7 @@ bool read_hwreg(Wave& wave, unsigned reg, std::uint32_t& value) {
   case hwreg_tba_hi:
   case hwreg_tma_lo:
   case hwreg_tma_hi:
-    value = 0; // the trap handler's, which is not a shader
+    value = 0; // the first-level trap handler's, which is not a shader
     return true;
   case hwreg_flat_scr_lo:
     value = static_cast<std::uint32_t>(wave.flat_scratch);
@@ -105,6 +111,16 @@ void write_hwreg(Wave& wave, unsigned reg, std::uint32_t value) {
   case hwreg_mode:
     wave.mode = value;
     break;
+  case hwreg_status:
+    if (!wave.privileged)
+      return wave.raise_illegal("s_setreg of STATUS outside of a trap handler");
+    wave.scc = value & status_scc;
+    wave.halt = value & status_halt;
+    break;
+  case hwreg_ib_sts:
+    if (!wave.privileged)
+      return wave.raise_illegal("s_setreg of IB_STS outside of a trap handler");
+    break; // counters of memory accesses to repeat: there are none
   case hwreg_trapsts:
     wave.trapsts = value;
     break;

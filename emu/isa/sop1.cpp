@@ -1,6 +1,7 @@
 // Scalar operations with one source.
 #include <bit>
 
+#include "group.hpp"
 #include "tables.hpp"
 #include "wave.hpp"
 
@@ -205,6 +206,12 @@ void s_movrelsd_2_b32(Wave& wave, const Instruction& in) {
     wave.sgpr[to] = wave.sgpr[from];
 }
 
+void s_rfe_b64(Wave& wave, const Instruction& in) {
+  if (!wave.privileged)
+    return wave.raise_illegal("s_rfe_b64 outside of a trap handler");
+  leave_trap_handler(wave, wave.read_scalar64(in.src[0]));
+}
+
 constexpr Type w = Type::b32;
 constexpr Type d = Type::b64;
 constexpr Type sd = Type::i64;
@@ -243,7 +250,7 @@ constexpr OpcodeRow sop1_table[] = {
     {0x1f, "s_getpc_b64", s_getpc_b64, d},
     {0x20, "s_setpc_b64", s_setpc_b64, no, d, no, no, row_branch},
     {0x21, "s_swappc_b64", s_swappc_b64, d, d, no, no, row_branch},
-    {0x22, "s_rfe_b64", nullptr, no, d, no, no, row_branch},
+    {0x22, "s_rfe_b64", s_rfe_b64, no, d, no, no, row_branch},
     {0x24, "s_and_saveexec_b64", saveexec_b64<op_and>, d, d},
     {0x25, "s_or_saveexec_b64", saveexec_b64<op_or>, d, d},
     {0x26, "s_xor_saveexec_b64", saveexec_b64<op_xor>, d, d},

@@ -24,6 +24,8 @@ enum class WaveEvent : std::uint8_t {
   yield,   // gives the rest of its time slice away
   ended,
   faulted, // Group::fault says why
+  trapped, // on its way into the trap handler
+  halted,  // until the end of the workgroup: there is no debugger to make it go on
 };
 
 // MODE, by field (RDNA2 manual, "Mode register").
@@ -52,10 +54,14 @@ struct alignas(64) Wave {
   std::uint32_t lanes; // 32 or 64
   std::uint32_t mode;
   std::uint32_t trapsts;
-  std::uint32_t index; // of the wave in its workgroup
-  std::uint32_t vgprs; // allocated
+  std::uint32_t index;   // of the wave in its workgroup
+  std::uint32_t vgprs;   // allocated
+  std::uint64_t trap_pc; // trapped: what the handler is told as the wave's PC
+  std::uint32_t trap_id; // trapped: s_trap's, 0 for an exception
   bool scc;
   bool wave64;
+  bool privileged; // in the trap handler
+  bool halt;       // STATUS.HALT: halts when it leaves the trap handler
   WaveEvent event;
 
   // Inlined always: some callers are compiled for host instruction sets that others must not execute.

@@ -123,6 +123,7 @@ struct WorkgroupExecution::Impl {
   template <bool special>
   std::uint64_t run_wave(Wave& wave, std::uint64_t budget);
   void release_barrier();
+  bool parked() const;
   Progress abort();
 
   CodeCache::Impl& code;
@@ -151,6 +152,8 @@ void WorkgroupExecution::Impl::start(const DispatchState& new_dispatch,
   shared_vgprs.first = vgpr_count(dispatch.pgm_rsrc1, dispatch.wave32);
   shared_vgprs.count =
       dispatch.wave32 ? 0 : std::min(rsrc3_shared_vgprs(dispatch.pgm_rsrc3), vgpr_limit - shared_vgprs.first);
+  group.trap_handler = dispatch.trap_handler;
+  group.doorbell = dispatch.doorbell;
   group.simds = rsrc1_wgp_mode(dispatch.pgm_rsrc1) ? 4 : 2;
   group.fault = Fault{};
   group.code_stale = false;
@@ -175,6 +178,7 @@ void WorkgroupExecution::Impl::start_wave(Wave& wave, std::uint32_t index) {
   wave.flat_scratch = 0;
   wave.trapsts = 0;
   wave.scc = false;
+  wave.privileged = wave.halt = false;
   wave.event = WaveEvent::none;
   wave.vgprs = vgpr_count(dispatch.pgm_rsrc1, dispatch.wave32);
   wave.mode = rsrc1_float_mode(dispatch.pgm_rsrc1) |
@@ -279,6 +283,8 @@ bool WorkgroupExecution::Impl::run_round(std::uint64_t& budget) {
     }
     if (wave.event == WaveEvent::faulted)
       return true;
+    if (wave.event == WaveEvent::trapped)
+      enter_trap_handler(wave);
     if (wave.event == WaveEvent::yield)
       wave.event = WaveEvent::none;
     else
@@ -290,11 +296,17 @@ bool WorkgroupExecution::Impl::run_round(std::uint64_t& budget) {
 // Once every wave that has not ended waits at the barrier, all go on.
 void WorkgroupExecution::Impl::release_barrier() {
   for (std::uint32_t i = 0; i < group.wave_count; ++i)
-    if (waves[i]->event == WaveEvent::none)
+    if (waves[i]->event == WaveEvent::none || waves[i]->event == WaveEvent::halted)
       return;
   for (std::uint32_t i = 0; i < group.wave_count; ++i)
     if (waves[i]->event == WaveEvent::barrier)
       waves[i]->event = WaveEvent::none;
+}
+
+// Behind release_barrier(): whoever waits at a barrier waits for a halted wave.
+bool WorkgroupExecution::Impl::parked() const {
+  return std::none_of(waves.begin(), waves.begin() + group.wave_count,
+                      [](const auto& wave) { return wave->event == WaveEvent::none; });
 }
 
 Progress WorkgroupExecution::Impl::abort() {
@@ -321,7 +333,7 @@ Progress WorkgroupExecution::Impl::run(std::uint64_t budget) {
     const bool busy = run_round(budget);
     release_barrier();
     if (!busy && group.fault.kind == FaultKind::none)
-      return Progress::yielded;
+      return parked() ? Progress::parked : Progress::yielded;
   }
 }
 
@@ -343,8 +355,11 @@ std::uint64_t WorkgroupExecution::instructions() const {
 void WorkgroupExecution::set_stop_flag(const std::atomic<bool>* stop) {
   impl_->stop = stop;
 }
-void WorkgroupExecution::set_interrupt_handler(std::function<void(std::uint32_t)> handler) {
+void WorkgroupExecution::set_interrupt_handler(std::function<void(std::uint32_t, bool)> handler) {
   impl_->group.interrupt_handler = std::move(handler);
+}
+void WorkgroupExecution::set_exception_handler(std::function<void(const Fault&)> handler) {
+  impl_->group.exception_handler = std::move(handler);
 }
 
 Fault execute_workgroup(WorkgroupExecution& execution, const DispatchState& dispatch,
@@ -356,6 +371,8 @@ Fault execute_workgroup(WorkgroupExecution& execution, const DispatchState& disp
       return {};
     case Progress::faulted:
       return execution.fault();
+    case Progress::parked:
+      return {.kind = FaultKind::aborted, .reason = "its waves are halted"};
     case Progress::yielded:
       break;
     }

@@ -560,6 +560,14 @@ void kfd_interrupt(const gpu::Interrupt& interrupt) {
     break;
   }
   const auto id = static_cast<std::uint32_t>(interrupt.context_id & ((1ull << bits) - 1));
+  // A trap handler's message names its queue's doorbell and the exceptions, in the terms that the driver
+  // knows.
+  const unsigned doorbell = id & WAVE_MESSAGE_DOORBELL_MASK;
+  const std::uint64_t exceptions = id >> WAVE_MESSAGE_EXCEPTIONS_SHIFT & EXCEPTIONS_OF_WAVES;
+  if (interrupt.privileged && exceptions != 0 && process->runtime_enabled())
+    return run_later(settings::event_delay_ns(), [process, doorbell, exceptions] {
+      process->send_exception_to_runtime(doorbell, exceptions);
+    });
   in_event_time([process, id, bits] { process->events().interrupt(id, bits); });
 }
 

@@ -134,6 +134,20 @@ struct kfd_ioctl_get_tile_config_args {
   u64 tile_config_ptr, macro_tile_config_ptr;
   u32 num_tile_configs, num_macro_tile_configs, gpu_id, gb_addr_config, num_banks, num_ranks;
 };
+// A trap handler's message: what KFD_DEBUG_DOORBELL_ID() and KFD_DEBUG_TRAP_CODE() take from its 23 bits; the
+// exceptions are EC_QUEUE_WAVE_ABORT to _APERTURE_VIOLATION, less one, as bits.
+inline constexpr u32 WAVE_MESSAGE_DOORBELL_MASK = 0x3ff;
+inline constexpr unsigned WAVE_MESSAGE_EXCEPTIONS_SHIFT = 10;
+inline constexpr u32 EXCEPTIONS_OF_WAVES = 0x3f;
+
+struct kfd_context_save_area_header {
+  u32 control_stack_offset, control_stack_size, wave_state_offset, wave_state_size;
+  u32 debug_offset, debug_size;
+  u64 err_payload_addr;
+  u32 err_event_id;
+  u32 reserved1;
+};
+
 struct kfd_ioctl_set_trap_handler_args {
   u64 tba_addr, tma_addr;
   u32 gpu_id, pad;

@@ -62,6 +62,10 @@ public:
   int alloc_queue_gws(uapi::kfd_ioctl_alloc_queue_gws_args& args);
   // A page fault takes all of the process's queues off the hardware (kfd_dqm_evict_pasid).
   void evict_queues();
+  // Told the debugger's side of the driver that it is there (RUNTIME_ENABLE).
+  bool runtime_enabled() const { return runtime_enabled_.load(std::memory_order_acquire); }
+  // Exceptions of waves, as the trap handler named them: a mask of the queue's exception codes.
+  void send_exception_to_runtime(unsigned doorbell, std::uint64_t reasons);
 
   // Where the process's VM has byte `offset` of `bo`.
   std::optional<std::uint64_t> address_of(const BufferObject& bo, std::uint64_t offset);
@@ -85,6 +89,7 @@ private:
     unsigned sdma_engine = 0; // and its queue
     unsigned sdma_queue = 0;
     bool gws = false;
+    std::uint64_t context_save_address = 0;
     gpu::QueueUpdate properties;
     std::shared_ptr<BufferObject> wptr, rptr, ring, eop, cwsr;
   };
@@ -119,7 +124,7 @@ private:
   const File* mmap_key_ = nullptr; // VmOwner::file() of it
   std::shared_ptr<Vm> vm_;
   std::uint64_t trap_handler_ = 0, trap_memory_ = 0;
-  bool runtime_enabled_ = false;
+  std::atomic<bool> runtime_enabled_{false};
 
   std::map<std::uint32_t, std::unique_ptr<Memory>> memory_; // by handle_index
   std::uint64_t signal_handle_ = 0;                         // of the event page, which must not be freed

@@ -159,14 +159,15 @@ int KfdProcess::start_locked(const kfd_ioctl_create_queue_args& args, Queue& que
   auto* doorbell = reinterpret_cast<std::uint64_t*>(doorbells_->host()) + queue.doorbell;
   std::atomic_ref(*doorbell).store(0); // as amdgpu leaves the page: no write of an earlier queue counts
   description.doorbell = doorbell;
+  description.doorbell_id = queue.doorbell;
   description.priority = args.queue_priority;
   description.percentage = scheduled_locked(queue.properties).percentage;
   description.eop = args.eop_buffer_address;
   description.eop_size = args.eop_buffer_size;
   description.ctx_save = args.ctx_save_restore_address;
   description.ctx_save_size = args.ctx_save_restore_size;
-  description.trap_handler = trap_handler_;
-  description.trap_memory = trap_memory_;
+  queue.context_save_address = args.ctx_save_restore_address;
+  gpu().set_trap_handler(trap_handler_, trap_memory_);
   queue.engine_id = gpu().create_queue(description);
   return queue.engine_id == gpu::no_queue ? -ENOMEM : 0;
 }
@@ -306,6 +307,27 @@ int KfdProcess::alloc_queue_gws(kfd_ioctl_alloc_queue_gws_args& args) {
   it->second.gws = args.num_gws != 0;
   args.first_gws = 0;
   return 0;
+}
+
+// kfd_send_exception_to_runtime(): the context area's header says where the runtime wants to read of it, and
+// which event it waits for.
+void KfdProcess::send_exception_to_runtime(unsigned doorbell, std::uint64_t reasons) {
+  std::uint64_t header_address = 0;
+  {
+    std::scoped_lock lock(mutex_);
+    for (const auto& [id, queue] : queues_)
+      if (!is_sdma(queue.type) && queue.doorbell == doorbell)
+        header_address = queue.context_save_address;
+  }
+  kfd_context_save_area_header header{};
+  if (header_address == 0 || !copy_from_user(&header, header_address, sizeof header))
+    return;
+  std::uint64_t payload = 0;
+  if (copy_from_user(&payload, header.err_payload_addr, sizeof payload)) {
+    payload |= reasons;
+    copy_to_user(header.err_payload_addr, &payload, sizeof payload);
+  }
+  events_.set(header.err_event_id);
 }
 
 void KfdProcess::evict_queues() {

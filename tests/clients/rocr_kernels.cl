@@ -63,6 +63,12 @@ kernel void trap(global uint* out) {
   __builtin_trap();
 }
 
+kernel void debug_trap(global uint* out) {
+  *out = 1;
+  __builtin_debugtrap();
+  *out = 2;
+}
+
 kernel void illegal_instruction(global uint* out) {
   *out = 1;
   __asm__ volatile(".long 0xbfff0000"); // SOPP has no such operation

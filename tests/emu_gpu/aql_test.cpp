@@ -418,13 +418,63 @@ TEST(aql, a_kernels_page_fault_is_reported_with_its_address_and_stops_the_queue)
   EXPECT_TRUE(eventually([&] { return peek(&other_done->value) == 0; }));
 }
 
-TEST(aql, an_illegal_instruction_raises_the_inactive_signal) {
+// Nobody is told, and the queue is busy for good; others go on, and it can be destroyed.
+TEST(aql, an_illegal_instruction_halts_its_wave_where_there_is_no_trap_handler) {
   Machine machine;
+  AqlQueue other(machine);
+  Signal* done = make_signal(machine, 1);
+  Signal* other_done = make_signal(machine, 1);
+  {
+    AqlQueue queue(machine);
+    queue.submit(dispatch(machine.kernel({0xffffffff, 0xffffffff}), 1, 1, nullptr, done));
+    std::this_thread::sleep_for(50ms);
+    other.submit(dispatch(machine.kernel({kernels::end_program}), 1, 1, nullptr, other_done));
+    EXPECT_TRUE(eventually([&] { return peek(&other_done->value) == 0; }));
+    EXPECT_EQ(peek(&queue.inactive->value), 0);
+  }
+  EXPECT_EQ(peek(&done->value), 1);
+  EXPECT_TRUE(machine.faults().empty());
+}
+
+TEST(aql, s_trap_is_skipped_where_there_is_no_trap_handler) {
+  Machine machine;
+  AqlQueue queue(machine);
+  Signal* done = make_signal(machine, 1);
+  queue.submit(dispatch(machine.kernel({kernels::s_trap_2, kernels::end_program}), 1, 1, nullptr, done));
+  EXPECT_TRUE(eventually([&] { return peek(&done->value) == 0; }));
+}
+
+// One that leaves, behind a message of the trap's number and the queue's doorbell.
+TEST(aql, traps_go_to_the_handler_of_the_process) {
+  Machine machine;
+  AqlQueue queue(machine);
+  const std::uint64_t handler = machine.code({
+      0xbf90000a, // s_sendmsg sendmsg(MSG_GET_DOORBELL)
+      0x876eff6d,
+      0x00ff0000, // s_and_b32 ttmp2, ttmp1, 0xff0000
+      0x887c7e6e, // s_or_b32 m0, ttmp2, exec_lo
+      0xbf900001, // s_sendmsg sendmsg(MSG_INTERRUPT)
+      kernels::end_program,
+  });
+  machine.gpu.set_trap_handler(handler, 0);
+  Signal* done = make_signal(machine, 1);
+  queue.submit(dispatch(machine.kernel({kernels::s_trap_2, 0xbf82ffff /* s_branch: for ever */}), 1, 1,
+                        nullptr, done));
+  EXPECT_TRUE(eventually([&] { return peek(&done->value) == 0; }));
+  ASSERT_EQ(machine.interrupts().size(), 1u);
+  const Interrupt interrupt = machine.interrupts()[0];
+  EXPECT_EQ(interrupt.source, Interrupt::Source::sq_message);
+  EXPECT_TRUE(interrupt.privileged);
+  EXPECT_EQ(interrupt.queue, queue.id);
+  EXPECT_EQ(interrupt.context_id, 2u << 16 | queue.doorbell());
+}
+
+TEST(aql, the_watchdog_ends_halted_waves) {
+  Machine machine(50ms);
   AqlQueue queue(machine);
   queue.submit(dispatch(machine.kernel({0xffffffff, 0xffffffff}), 1, 1, nullptr, nullptr));
   ASSERT_TRUE(eventually([&] { return machine.faults().size() == 1; }));
-  EXPECT_EQ(machine.faults()[0].kind, emu::gpu::FaultKind::illegal_instruction);
-  EXPECT_EQ(peek(&queue.inactive->value), 0x4000'0000);
+  EXPECT_EQ(machine.faults()[0].kind, emu::gpu::FaultKind::hang);
 }
 
 TEST(aql, a_signal_outside_of_memory_is_a_page_fault) {

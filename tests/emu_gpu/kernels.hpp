@@ -6,6 +6,9 @@
 
 namespace kernels {
 
+inline constexpr std::uint32_t end_program = 0xbf810000; // s_endpgm
+inline constexpr std::uint32_t s_trap_2 = 0xbf920002;
+
 // s_load_dwordx2 s[4:5], s[0:1], 0x0; s_lshl_b32 s3, s2, 6; v_add_nc_u32 v0, s3, v0; v_lshlrev_b32 v1, 2,
 // v0; s_waitcnt lgkmcnt(0); global_store_dword v1, v0, s[4:5]; s_endpgm
 inline const std::vector<std::uint32_t> store_ids{0xf4040100, 0xfa000000, 0x8f038602, 0x4a000003, 0x34020082,

@@ -84,4 +84,66 @@ TEST_F(KfdInterrupts, of_a_wave_set_the_event_whose_slot_was_written) {
   destroy(queue);
 }
 
+// A handler that names the queue's doorbell and EC_QUEUE_WAVE_TRAP, then halts the wave: s_mov_b32 exec_lo,
+// 0x80000000; s_sendmsg sendmsg(MSG_GET_DOORBELL); s_or_b32 m0, exec_lo, 0x800; s_nop 0; s_sendmsg
+// sendmsg(MSG_INTERRUPT); s_bitset1_b32 ttmp12, 13; s_setreg_b32 hwreg(HW_REG_STATUS), ttmp12; s_rfe_b64
+// ttmp[0:1]
+const std::vector<u32> tell_and_halt{0xbefe03ff, 0x80000000, 0xbf90000a, 0x887cff7e, 0x00000800,
+                                     0xbf800000, 0xbf900001, 0xbef81d8d, 0xb9f8f802, 0xbe80226c};
+
+class KfdTraps : public KfdAql {
+protected:
+  void SetUp() override {
+    KfdAql::SetUp();
+    handler_ = make(ALLOC_MEM_FLAGS_GTT, page);
+    std::memcpy(handler_.cpu, tell_and_halt.data(), tell_and_halt.size() * sizeof(u32));
+    kfd_ioctl_set_trap_handler_args args{};
+    args.tba_addr = handler_.va;
+    args.gpu_id = gpu_;
+    ASSERT_EQ(call(kfd_, ioc::SET_TRAP_HANDLER, args), 0);
+    const Memory events = make(ALLOC_MEM_FLAGS_GTT, 4096 * 8);
+    event_ = make_event(EVENT_SIGNAL, events.handle);
+    other_ = make_event(EVENT_SIGNAL);
+    slots_ = static_cast<u64*>(events.cpu);
+  }
+  // A queue whose save area says where exceptions go; runs a kernel that traps.
+  Queue trap() {
+    Queue queue = make_queue();
+    auto* header = static_cast<kfd_context_save_area_header*>(queue.context.cpu);
+    header->err_payload_addr = reinterpret_cast<u64>(&payload_);
+    header->err_event_id = event_;
+    dispatch(queue, make_kernel({kernels::s_trap_2, kernels::end_program}), 1);
+    return queue;
+  }
+
+  Memory handler_;
+  u32 event_ = 0, other_ = 0;
+  u64* slots_ = nullptr;
+  u64 payload_ = 0x4000;
+};
+
+TEST_F(KfdTraps, reach_a_runtime_that_has_said_it_is_there) {
+  kfd_ioctl_runtime_enable_args enable{};
+  enable.mode_mask = RUNTIME_ENABLE_MODE_ENABLE;
+  ASSERT_EQ(call(kfd_, ioc::RUNTIME_ENABLE, enable), 0);
+  Queue other = make_queue(); // whose doorbell is another
+  Queue queue = trap();
+  wait(event_);
+  EXPECT_EQ(payload_, 0x4002u); // EC_QUEUE_WAVE_TRAP
+  destroy(queue);
+  destroy(other);
+  enable.mode_mask = 0;
+  EXPECT_EQ(call(kfd_, ioc::RUNTIME_ENABLE, enable), 0);
+}
+
+// To KFD the message is an event's number then, and no event's: it looks at the slots.
+TEST_F(KfdTraps, are_plain_interrupts_for_a_process_that_has_not) {
+  slots_[other_] = other_;
+  Queue queue = trap();
+  wait(other_);
+  wait(event_, 20, WAIT_RESULT_TIMEOUT);
+  EXPECT_EQ(payload_, 0x4000u);
+  destroy(queue);
+}
+
 } // namespace

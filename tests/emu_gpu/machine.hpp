@@ -230,6 +230,7 @@ public:
     d.rptr = va(queue_) + 0x80;
     d.wptr = va(queue_) + 0x38;
     d.doorbell = machine.doorbell_alias + doorbell_;
+    d.doorbell_id = static_cast<std::uint32_t>(doorbell_);
     id = machine.gpu.create_queue(d);
   }
 

@@ -151,8 +151,7 @@ TEST_F(Control, waits_and_hints_change_nothing) {
                            "s_atc_probe 1, s[4:5], 0",
                            "s_atc_probe_buffer 1, s[4:7], 0",
                            "s_sethalt 0",
-                           "s_setkill 0",
-                           "s_trap 3"})
+                           "s_setkill 0"})
     check_nothing_happens(text);
 }
 
@@ -174,7 +173,7 @@ TEST_F(Control, ends_pauses_and_faults) {
 TEST_F(Control, messages) {
   check_event("s_sendmsg sendmsg(MSG_INTERRUPT)", WaveEvent::faulted); // nobody listens
   u32 seen = 0, m0 = 0;
-  group_.interrupt_handler = [&](u32 value) { seen = value; };
+  group_.interrupt_handler = [&](u32 value, bool) { seen = value; };
   check("s_sendmsg sendmsg(MSG_INTERRUPT)", [&](State& w) { m0 = w.s(m0_register); });
   EXPECT_EQ(seen, m0);
   check_event("s_sendmsghalt sendmsg(MSG_INTERRUPT)", WaveEvent::faulted);

@@ -35,8 +35,7 @@ struct Refusal {
 constexpr Refusal refusals[] = {
     {"ds_gws_", "global wave sync"},
     {"ds_ordered_count", "global data share"},
-    {"s_rfe_b64", "trap handlers only"},
-    {"s_endpgm_saved", "trap handlers only"},
+    {"s_endpgm_saved", "the kernel's trap handler only"},
     {"s_endpgm_ordered_ps_done", "pixel shaders"},
     {"v_interp_", "pixel shaders"},
     {"exp", "exports of graphics stages"},

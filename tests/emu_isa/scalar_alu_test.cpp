@@ -342,6 +342,21 @@ TEST_F(ScalarAlu, the_program_counter) {
   });
 }
 
+TEST_F(ScalarAlu, return_from_a_trap_handler) {
+  for (const bool halt : {false, true})
+    check(
+        "s_rfe_b64 s[4:5]",
+        [=](State& w) {
+          w.expected.pc = w.d(4) & 0xfffffffffffc;
+          w.expected.privileged = false;
+          w.expected.event = halt ? WaveEvent::halted : WaveEvent::none;
+        },
+        [=](Wave& wave) {
+          wave.privileged = true;
+          wave.halt = halt;
+        });
+}
+
 TEST_F(ScalarAlu, constants_fill_both_widths) {
   check("s_mov_b64 s[8:9], 0xfedcba98", [](State& w) { w.set64(8, 0xfedcba98); });
   check("s_mov_b64 s[8:9], -5", [](State& w) { w.set64(8, static_cast<u64>(-5)); });

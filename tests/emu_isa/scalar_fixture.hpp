@@ -68,6 +68,7 @@ protected:
     if (random_() % 4 == 0)
       wave.set_pair(vcc_lo, 0);
     wave.scc = random_() & 1;
+    wave.privileged = wave.halt = false;
     wave.mode = static_cast<std::uint32_t>(random_()) & 0x3ff;
     wave.pc = 0x1'0000'1000 + random_() % 1024 * 4;
     wave.flat_scratch = random_();
@@ -109,6 +110,8 @@ protected:
     EXPECT_EQ(after_->pc, expected_->pc);
     EXPECT_EQ(after_->mode, expected_->mode);
     EXPECT_EQ(after_->trapsts, expected_->trapsts);
+    EXPECT_EQ(after_->privileged, expected_->privileged);
+    EXPECT_EQ(after_->halt, expected_->halt);
     EXPECT_EQ(after_->flat_scratch, expected_->flat_scratch);
     EXPECT_EQ(static_cast<int>(after_->event), static_cast<int>(expected_->event));
   }

@@ -121,7 +121,7 @@ TEST(Workgroup, long_programs_run_across_code_blocks) {
 TEST(Workgroup, messages_raise_interrupts) {
   Machine machine;
   u32 seen = 0;
-  machine.execution().set_interrupt_handler([&](u32 m0) { seen = m0; });
+  machine.execution().set_interrupt_handler([&](u32 m0, bool) { seen = m0; });
   EXPECT_EQ(machine.run("s_mov_b32 m0, 0x1234\ns_sendmsg sendmsg(MSG_INTERRUPT)\n").kind, FaultKind::none);
   EXPECT_EQ(seen, 0x1234u);
 }

@@ -43,6 +43,7 @@ struct QueueDescription {
   // The queue's 8 bytes in the doorbell page: an alias that the kernel side keeps mapped and readable for as
   // long as the queue lives. What the program sees of the same page is made known with watch_doorbells().
   std::uint64_t* doorbell = nullptr;
+  std::uint32_t doorbell_id = 0; // its number in the process's page, which trap handlers ask for
 
   std::uint32_t priority = 7;     // KFD's 0..15: whose workgroups start first, and how long their turns are
   std::uint32_t percentage = 100; // 0: the queue is not scheduled
@@ -52,9 +53,6 @@ struct QueueDescription {
   std::uint64_t eop_size = 0;
   GpuAddress ctx_save = 0;
   std::uint64_t ctx_save_size = 0;
-
-  GpuAddress trap_handler = 0; // TBA, TMA: 0 where the process has set none
-  GpuAddress trap_memory = 0;
 };
 
 // What KFD's UPDATE_QUEUE changes. A ring_size, ring or percentage of 0 takes the queue off the hardware
@@ -109,8 +107,10 @@ public:
   bool set_cu_mask(QueueId id, std::vector<std::uint32_t> cu_mask);
   // Returns when no engine will touch the queue's memory again: a running kernel is killed at its next slice.
   bool destroy_queue(QueueId id);
-  // The trap handler of a process, for the queues that exist and those to come (KFD's SET_TRAP_HANDLER).
-  void set_trap_handler(GpuAddress trap_handler, GpuAddress trap_memory);
+  // The process's own trap handler, for all user queues, from the next trap on (KFD's SET_TRAP_HANDLER).
+  // Without one a wave skips s_trap and is halted by an exception; a queue with a halted wave is busy until
+  // it is destroyed.
+  void set_trap_handler(GpuAddress code, GpuAddress memory);
 
   // [base, base + size) is a CPU mapping, made by the program, of memory that holds queues' doorbells; base
   // and size are multiples of 4096 and the mapping is readable and writable. While all queues are idle it is

@@ -41,13 +41,15 @@ enum class FaultKind : std::uint8_t {
   illegal_register,    // a packet wrote a register that this GPU does not have
   illegal_dispatch,    // a dispatch whose dimensions, LDS or descriptor no hardware would run
   memory_violation,    // an access that no aperture holds, or misaligned beyond what the instruction allows
-  trap,                // s_trap without a trap handler that this emulator could run
+  trap,                // s_trap
   hang,                // ran for longer than the watchdog allows
   stopped,             // the stop flag of a submission, or the destruction of a queue, ended it early
 };
 const char* to_string(FaultKind kind);
 
-// Why an engine gave up. Always printed on stderr ("kfd-emu: ...") before anyone is told.
+// Why an engine gave up. Illegal instructions, memory violations and traps of a user queue's waves are not
+// among the reasons: these waves go to their trap handler, or are halted. Always printed on stderr ("kfd-emu:
+// ...") before anyone is told.
 struct Fault {
   FaultKind kind = FaultKind::illegal_packet;
   QueueId queue = no_queue; // no_queue: a DRM submission
@@ -67,6 +69,7 @@ struct Interrupt {
   QueueId queue = no_queue;
   std::uint32_t context_id =
       0; // an AQL signal's event_id; RELEASE_MEM's int_ctxid; s_sendmsg's M0; TRAP's context
+  bool privileged = false; // sq_message: from a trap handler
 };
 
 } // namespace emu::gpu

@@ -25,6 +25,13 @@
 
 namespace emu::isa {
 
+// Where the waves of a KFD process go when they trap: KFD's own first-level handler leads there (TBA), with
+// the address of its data (TMA). 0: the process has set none. The process may change both at any time.
+struct TrapHandler {
+  std::atomic<std::uint64_t> code{0};
+  std::atomic<std::uint64_t> memory{0};
+};
+
 // What all workgroups of a dispatch have in common. Register values are as COMPUTE_* registers hold them.
 struct DispatchState {
   // GPU address of the first instruction (COMPUTE_PGM_LO/HI << 8).
@@ -46,6 +53,11 @@ struct DispatchState {
   std::uint64_t private_aperture = 2ull << 48;
   // HW_ID2, as s_getreg_b32 shows it: queue, pipe, engine, VMID.
   std::uint32_t hw_id2 = 0;
+  // Null: a VM of amdgpu's own, where no trap handler is ever bound and a trap ends the workgroup. Outlives
+  // the dispatch.
+  const TrapHandler* trap_handler = nullptr;
+  // The queue's doorbell, counted from the first of the process: what MSG_GET_DOORBELL gives.
+  std::uint32_t doorbell = 0;
 };
 
 // What one workgroup of a dispatch has of its own.
@@ -66,12 +78,12 @@ enum class FaultKind : std::uint8_t {
   page_fault,          // a memory access outside of the page tables or against a page's permissions
   illegal_instruction, // not an instruction, or one that this device refuses in a compute wave
   memory_violation,    // a misaligned atomic
-  trap,                // s_trap without a trap handler
+  trap,                // s_trap
   aborted,             // the stop flag was seen
 };
 
 // Why a workgroup ended early. `pc` is the address of the instruction at fault, `wave` the wave in its
-// workgroup.
+// workgroup. Of a wave that has a trap handler, only page_fault and aborted end the workgroup.
 struct Fault {
   FaultKind kind = FaultKind::none;
   std::uint64_t pc = 0;
@@ -88,6 +100,7 @@ struct Fault {
 
 enum class Progress : std::uint8_t {
   yielded,  // call run() again
+  parked,   // waves are halted, and nothing but the stop flag makes any wave go on
   finished, // all waves ended
   faulted,  // fault() says why; the workgroup is dead
 };
@@ -135,8 +148,13 @@ public:
   void set_stop_flag(const std::atomic<bool>* stop);
 
   // What s_sendmsg(MSG_INTERRUPT) calls, on the thread of run(), with M0: the event id that the shader wants
-  // to raise. Without a handler the instruction is illegal. Kept across start().
-  void set_interrupt_handler(std::function<void(std::uint32_t m0)> handler);
+  // to raise; and whether the wave was in its trap handler. Without a handler the instruction is illegal.
+  // Kept across start().
+  void set_interrupt_handler(std::function<void(std::uint32_t m0, bool privileged)> handler);
+
+  // Hears of each exception (not of s_trap) that sends a wave into its trap handler or halts it, on the
+  // thread of run(). Kept across start().
+  void set_exception_handler(std::function<void(const Fault&)> handler);
 
   struct Impl;
 
