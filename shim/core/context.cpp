@@ -26,8 +26,12 @@ Context::Context(Device& device, unsigned flags, bool primary)
       staging_(std::make_unique<Staging>(*this)), host_functions_(std::make_unique<HostFunctions>(*this)) {}
 
 Result<std::unique_ptr<Context>> Context::create(Device& device, unsigned flags, bool primary) {
-  if (Result<kfd::Device*> gpu = device.gpu(); !gpu)
+  Result<kfd::Device*> gpu = device.gpu();
+  if (!gpu)
     return gpu.error();
+  if (std::optional<kfd::Fault> fault = (*gpu)->fault())
+    return util::fail(fault->code,
+                      "no new context: a kernel has gone wrong, and the device is lost to this process");
   std::unique_ptr<Context> context(new Context(device, flags, primary));
   context->handle = driver().handles().insert(handle_kind, context.get());
   context->legacy_->handle = driver().handles().insert(HandleKind::stream, context->legacy_.get());

@@ -17,6 +17,7 @@
 #include "ioctl.hpp"
 #include "monitor.hpp"
 #include "signal_pool.hpp"
+#include "trap/trap_handler.hpp"
 
 namespace shim::kfd {
 
@@ -77,6 +78,7 @@ Device::Device(Process& process, NodeProperties node)
 Device::~Device() {
   // Queues are gone by now; signals and events go while their memory still exists.
   monitor_.reset();
+  traps_.reset();
   signals_.reset();
   state_->mmio = {};
 }
@@ -104,6 +106,10 @@ Result<void> Device::initialise() {
   if (!monitor)
     return monitor.error();
   monitor_ = *std::move(monitor);
+  Result<std::unique_ptr<TrapHandler>> traps = TrapHandler::install(*this);
+  if (!traps)
+    return traps.error();
+  traps_ = *std::move(traps);
   return {};
 }
 
@@ -250,9 +256,11 @@ void Device::report(const Fault& fault) {
     static_cast<void>(fail(fault.code, "GPU page fault at {:#x}{}{}{}", fault.address,
                            fault.not_present ? ", not mapped" : "", fault.read_only ? ", read-only" : "",
                            fault.no_execute ? ", not executable" : ""));
+  else if (fault.kind == Fault::Kind::queue)
+    static_cast<void>(fail(fault.code, "GPU fault: {} (queue {}, error {:#x})", fault.reason, fault.queue_id,
+                           fault.queue_error));
   else
-    static_cast<void>(
-        fail(fault.code, "GPU fault: queue {}, error {:#x}", fault.queue_id, fault.queue_error));
+    static_cast<void>(fail(fault.code, "the GPU hung and was reset"));
   if (handler)
     handler(fault);
   signals_->wake_all();

@@ -42,6 +42,8 @@ inline constexpr auto acquire_vm =
 inline constexpr auto set_memory_policy =
     bind_ioctl<AMDKFD_IOC_SET_MEMORY_POLICY, kfd_ioctl_set_memory_policy_args>(
         "AMDKFD_IOC_SET_MEMORY_POLICY");
+inline constexpr auto set_trap_handler =
+    bind_ioctl<AMDKFD_IOC_SET_TRAP_HANDLER, kfd_ioctl_set_trap_handler_args>("AMDKFD_IOC_SET_TRAP_HANDLER");
 inline constexpr auto get_clock_counters =
     bind_ioctl<AMDKFD_IOC_GET_CLOCK_COUNTERS, kfd_ioctl_get_clock_counters_args>(
         "AMDKFD_IOC_GET_CLOCK_COUNTERS");

@@ -9,6 +9,7 @@
 #include <kfd/fork.hpp>
 
 #include "ioctl.hpp"
+#include "queue_error.hpp"
 #include "queue_parts.hpp"
 
 namespace shim::kfd {
@@ -18,32 +19,6 @@ namespace {
 enum : std::size_t { queue_slot, memory_slot, hardware_slot, slot_count };
 
 constexpr std::uint32_t wait_forever_ms = 0xffffffff;
-
-// Bits of queue_inactive_signal, as the packet processor's firmware sets them.
-enum QueueErrorBits : std::uint64_t {
-  scratch_wanted_wave64 = 1,
-  invalid_dimensions = 2,
-  invalid_group_memory = 4,
-  invalid_code = 8,
-  group_too_large = 64,
-  too_many_registers = 128,
-  scratch_wanted_wave32 = 0x400,
-  aperture_violation = 0x20000000,
-  illegal_instruction = 0x40000000,
-  debug_trap = 0x80000000,
-};
-
-CUresult result_of(std::uint64_t bits) {
-  if (bits & (invalid_group_memory | group_too_large | too_many_registers))
-    return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
-  if (bits & aperture_violation)
-    return CUDA_ERROR_ILLEGAL_ADDRESS;
-  if (bits & illegal_instruction)
-    return CUDA_ERROR_ILLEGAL_INSTRUCTION;
-  if (bits & debug_trap)
-    return CUDA_ERROR_ASSERT;
-  return CUDA_ERROR_LAUNCH_FAILED;
-}
 
 } // namespace
 
@@ -162,8 +137,11 @@ void FaultMonitor::look_at_queues() {
       if (given)
         continue;
       fault.code = given.code();
+      fault.reason = "no scratch memory";
     } else {
-      fault.code = result_of(bits);
+      const QueueErrorMeaning meaning = meaning_of_queue_error(bits);
+      fault.code = meaning.code;
+      fault.reason = meaning.words;
     }
     device_->report(fault);
   }

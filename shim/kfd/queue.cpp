@@ -12,6 +12,7 @@
 #include "ioctl.hpp"
 #include "monitor.hpp"
 #include "queue_parts.hpp"
+#include "trap/trap_handler.hpp"
 
 namespace shim::kfd {
 
@@ -156,6 +157,9 @@ Result<std::unique_ptr<Queue>> Device::create_queue(const QueueOptions& options)
   if (!bell)
     return bell.error();
   queue->doorbell_ = *bell;
+  queue->parts_->doorbell_offset = args.doorbell_offset;
+  if (traps_)
+    traps_->set_signal(args.doorbell_offset, queue->parts_->inactive_signal);
   monitor_->watch(*queue);
   return queue;
 }
@@ -167,6 +171,8 @@ Queue::~Queue() {
   kfd_ioctl_destroy_queue_args args{};
   args.queue_id = queue_id_;
   static_cast<void>(call_ioctl(device_->process_->kfd_fd(), requests::destroy_queue, args));
+  if (device_->traps_ && doorbell_)
+    device_->traps_->set_signal(parts_->doorbell_offset, nullptr);
 }
 
 Result<void> Queue::set_priority(QueuePriority priority) {

@@ -12,6 +12,7 @@ struct Queue::Parts {
   Buffer save_area;
   Buffer scratch;
   amd_signal_t* inactive_signal = nullptr;
+  std::uint64_t doorbell_offset = 0; // KFD's
 
   // Answers a queue that stopped at a dispatch for want of scratch: allocates for as many waves as can run at
   // once, `lanes` wide, describes it in the amd_queue_t and lets the queue go on.

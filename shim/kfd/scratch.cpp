@@ -12,6 +12,7 @@
 
 #include "address_range.hpp"
 #include "ioctl.hpp"
+#include "queue_error.hpp"
 #include "queue_parts.hpp"
 
 namespace shim::kfd {
@@ -95,7 +96,9 @@ Result<void> Queue::Parts::give_scratch(Queue& queue, std::uint32_t lanes) {
   std::uint32_t waves_field = node.gfx_major() >= 11 ? waves / engines : waves;
   control.compute_tmpring_size = waves_field | static_cast<std::uint32_t>(wave_bytes / granule) << 12;
   util::log_info("queue {}: {} bytes of scratch for {} waves", queue.id(), scratch.size(), waves);
-  __atomic_store_n(&inactive_signal->value, 0, __ATOMIC_RELEASE);
+  // Unless a wave has trapped meanwhile.
+  auto asked = static_cast<std::int64_t>(lanes == 32 ? scratch_wanted_wave32 : scratch_wanted_wave64);
+  __atomic_compare_exchange_n(&inactive_signal->value, &asked, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
   return {};
 }
 

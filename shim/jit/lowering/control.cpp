@@ -3,11 +3,20 @@
 
 #include <algorithm>
 
+#include <llvm/IR/InlineAsm.h>
+#include <util/trap.hpp>
+
 namespace shim::jit {
 
 namespace Intrinsic = llvm::Intrinsic;
 
 namespace {
+
+// The wave enters the trap handler and does not come back.
+void raise(Emitter& e, util::Trap trap) {
+  auto* type = llvm::FunctionType::get(e.b.getVoidTy(), false);
+  e.b.CreateCall(llvm::InlineAsm::get(type, fmt::format("s_trap {}", static_cast<unsigned>(trap)), "", true));
+}
 
 void bra(Emitter& e) {
   e.modifiers().take("uni");
@@ -174,7 +183,7 @@ void indirect_call(Emitter& e, const Call& call) {
     e.b.CreateBr(done);
   }
   e.b.SetInsertPoint(nowhere);
-  e.call(Intrinsic::trap, {}, {});
+  raise(e, util::Trap::no_code);
   e.b.CreateUnreachable();
   e.b.SetInsertPoint(done);
   receive(e, arguments);
@@ -183,7 +192,7 @@ void indirect_call(Emitter& e, const Call& call) {
 // What NVIDIA's driver itself defines for device code. True where the call is done with.
 bool call_system_function(Emitter& e, const ptx::Function& callee) {
   if (callee.name == "__assertfail") {
-    e.call(Intrinsic::trap, {}, {});
+    raise(e, util::Trap::assertion);
     return true;
   }
   static constexpr std::string_view provided[] = {"vprintf", "malloc", "free"};
@@ -222,13 +231,13 @@ void exit(Emitter& e) {
 
 void trap(Emitter& e) {
   e.expect_operands(0);
-  e.call(Intrinsic::trap, {}, {});
+  raise(e, util::Trap::abort);
   e.leave(true);
 }
 
+// Without a debugger NVIDIA's driver ends the kernel as for `trap`.
 void brkpt(Emitter& e) {
-  e.expect_operands(0);
-  e.call(Intrinsic::debugtrap, {}, {});
+  trap(e);
 }
 
 // Waits about 64 cycles a unit; PTX asks for nothing exact.

@@ -183,6 +183,7 @@ llvm::Function* ModuleLowering::function(std::uint32_t index) {
   function->addFnAttr(llvm::Attribute::Convergent);
   if (!recursive_)
     function->addFnAttr(llvm::Attribute::AlwaysInline);
+  function->addFnAttr(llvm::Attribute::NullPointerIsValid); // what is stored to address 0 faults, as anywhere
   function->addFnAttr("denormal-fp-math", "ieee,ieee");
   function->addFnAttr("amdgpu-ieee", "false");
   functions_[index] = function;
@@ -203,6 +204,7 @@ void ModuleLowering::lower_entry(std::uint32_t index) {
   kernel->addParamAttr(0, llvm::Attribute::NoUndef);
   kernel->addFnAttr(llvm::Attribute::NoUnwind);
   kernel->addFnAttr(llvm::Attribute::Convergent);
+  kernel->addFnAttr(llvm::Attribute::NullPointerIsValid);
 
   std::uint64_t threads = most_threads;
   for (const auto& limit : {source.max_threads, source.required_threads})

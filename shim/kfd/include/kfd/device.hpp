@@ -40,6 +40,7 @@ struct Fault {
   bool no_execute = false;
   std::uint32_t queue_id = 0;
   std::int64_t queue_error = 0; // queue_inactive_signal's value
+  const char* reason = "";      // queue: in words
 };
 
 struct MemoryInfo {
@@ -66,6 +67,7 @@ struct DmabufInfo {
 class SignalPool;
 class EventPage;
 class FaultMonitor;
+class TrapHandler;
 
 class Process {
 public:
@@ -185,6 +187,7 @@ private:
   std::unique_ptr<State> state_;
   std::unique_ptr<SignalPool> signals_;
   std::unique_ptr<FaultMonitor> monitor_;
+  std::unique_ptr<TrapHandler> traps_; // null: none for this processor
 };
 
 } // namespace shim::kfd
