@@ -33,7 +33,8 @@ struct kfd_ioctl_create_queue_args {
   u32 ring_size, gpu_id, queue_type, queue_percentage, queue_priority, queue_id;
   u64 eop_buffer_address, eop_buffer_size, ctx_save_restore_address;
   u32 ctx_save_restore_size, ctl_stack_size;
-  u32 sdma_engine_id, pad; // since 1.17
+  u32 sdma_engine_id;     // since 1.17
+  u32 metadata_ring_size; // since 1.22; padding before
 };
 struct kfd_ioctl_destroy_queue_args {
   u32 queue_id, pad;

@@ -34,6 +34,8 @@ int check_user_properties(kfd_ioctl_create_queue_args& args) {
   if (args.ring_size != 0 && !std::has_single_bit(args.ring_size))
     return -EINVAL;
   args.ring_size = std::max(args.ring_size, MIN_QUEUE_RING_SIZE);
+  if (args.metadata_ring_size != 0 && !std::has_single_bit(args.metadata_ring_size)) // since 7.2
+    return -EINVAL;
   if (!accessible(args.read_pointer_address) || !accessible(args.write_pointer_address) ||
       !accessible(args.eop_buffer_address) || !accessible(args.ctx_save_restore_address))
     return -EFAULT;
@@ -70,6 +72,12 @@ int KfdProcess::acquire_buffers_locked(const kfd_ioctl_create_queue_args& args, 
   if (const int error = acquire_buffer_locked(args.read_pointer_address, kfd_limits::page_size, queue.rptr))
     return error;
   if (const int error = acquire_buffer_locked(args.ring_base_address, args.ring_size, queue.ring))
+    return error;
+  // 7.2 counts whole pages, and an AQL queue's metadata ring, which 6.12 has not: no mapping is both.
+  const std::uint64_t metadata =
+      args.queue_type == QUEUE_TYPE_COMPUTE_AQL ? args.metadata_ring_size : std::uint64_t{0};
+  if (const int error = acquire_buffer_locked(args.ring_base_address,
+                                              kfd_limits::page_align(args.ring_size + metadata), queue.ring))
     return error;
   if (is_sdma(args.queue_type))
     return 0;
