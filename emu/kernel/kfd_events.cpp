@@ -1,6 +1,5 @@
 #include "kfd_events.hpp"
 
-#include "kfd_limits.hpp"
 #include "process.hpp"
 #include "user_memory.hpp"
 
@@ -226,7 +225,10 @@ void KfdEvents::hw_exception(const kfd_hsa_hw_exception_data& data) {
     }
 }
 
-int KfdEvents::add_waiter_locked(Waiter& waiter, const kfd_event_data& data) {
+int KfdEvents::add_waiter_locked(Waiter& waiter, std::uint64_t user_data) {
+  kfd_event_data data;
+  if (!copy_from_user(&data, user_data, sizeof data))
+    return -EFAULT;
   auto it = events_.find(data.event_id);
   if (it == events_.end())
     return -EINVAL;
@@ -320,12 +322,8 @@ int KfdEvents::block(Wait& wait, kfd_ioctl_wait_events_args& args) {
 int KfdEvents::wait(kfd_ioctl_wait_events_args& args) {
   Wait wait;
   args.wait_result = WAIT_RESULT_FAIL;
-  constexpr std::uint64_t kernel_waiter_size = 56; // struct kfd_event_waiter
-  if (args.num_events > kfd_limits::max_kernel_allocation / kernel_waiter_size)
+  if (args.num_events > SIGNAL_EVENT_LIMIT) // since 7.2; 6.12 takes what kmalloc() has room for
     return -ENOMEM;
-  std::vector<kfd_event_data> data(args.num_events);
-  if (!copy_from_user(data.data(), args.events_ptr, data.size() * sizeof(kfd_event_data)))
-    return -EFAULT;
   wait.waiters.resize(args.num_events);
   for (Waiter& waiter : wait.waiters)
     waiter.wait = &wait;
@@ -333,8 +331,8 @@ int KfdEvents::wait(kfd_ioctl_wait_events_args& args) {
   int result = 0;
   {
     std::scoped_lock lock(mutex_);
-    for (std::size_t i = 0; i < data.size() && result == 0; ++i)
-      result = add_waiter_locked(wait.waiters[i], data[i]);
+    for (std::size_t i = 0; i < args.num_events && result == 0; ++i)
+      result = add_waiter_locked(wait.waiters[i], args.events_ptr + i * sizeof(kfd_event_data));
     if (result != 0) {
       remove_waiters_locked(wait, false);
       return result;

@@ -68,7 +68,7 @@ private:
   void set_locked(Event& event);
   void set_from_interrupt_locked(Event& event);
   Event* signaled_by_partial_id_locked(std::uint32_t id, unsigned bits);
-  int add_waiter_locked(Waiter& waiter, const uapi::kfd_event_data& data);
+  int add_waiter_locked(Waiter& waiter, std::uint64_t user_data); // of a kfd_event_data
   static std::uint32_t condition_locked(bool all, const Wait& wait);
   static int copy_data_locked(const Wait& wait, std::uint64_t events_ptr);
   void remove_waiters_locked(Wait& wait, bool undo_auto_reset);

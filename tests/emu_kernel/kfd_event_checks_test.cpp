@@ -105,8 +105,16 @@ TEST_F(EventChecks, waits) {
   const u32 event = create();
   EXPECT_EQ(set(event), 0);
   auto* last = reinterpret_cast<kfd_event_data*>(hole()) - 1;
-  *last = {};
-  last->event_id = event;
+  const std::vector<kfd_event_data> many(SIGNAL_EVENT_LIMIT + 1, [&] {
+    kfd_event_data data{};
+    data.event_id = event;
+    return data;
+  }());
+  const auto ending_in_a_hole = [&](u32 first) {
+    *last = {};
+    last->event_id = first;
+    return wait(last, 2, false, 0);
+  };
   kfd_event_data unknown[2] = {};
   unknown[0].event_id = event;
   unknown[1].event_id = 4000;
@@ -118,9 +126,13 @@ TEST_F(EventChecks, waits) {
   u32 result = 0;
   run({
       {"events in a hole", [&] { return wait(hole(), 1, false, 0, &result); }, -EFAULT},
-      {"events that end in a hole", [&] { return wait(last, 2, false, 0); }, -EFAULT},
+      {"an unknown event before a hole", [&] { return ending_in_a_hole(4000); }, -EINVAL},
+      {"events that end in a hole", [&] { return ending_in_a_hole(event); }, -EFAULT},
       {"an unknown event", [&] { return wait(unknown, 2, false, 0); }, -EINVAL},
-      {"more events than the kernel takes", [&] { return wait(last, 1u << 31, false, 0); }, -ENOMEM},
+      {"more events than a page has", [&] { return wait(many.data(), SIGNAL_EVENT_LIMIT + 1, true, 0); },
+       -ENOMEM},
+      {"too many in a hole", [&] { return wait(hole(), 1u << 31, false, 0); }, -ENOMEM},
+      {"as many events as a page has", [&] { return wait(many.data(), SIGNAL_EVENT_LIMIT, true, 0); }, 0},
       {"an age that cannot be written", [&] { return wait(frozen, 1, false, 0); }, -EFAULT},
       {"the last event before a hole", [&] { return wait(last, 1, false, 0); }, 0},
       {"no events are all there", [&] { return wait(nullptr, 0, true, 0); }, 0},
