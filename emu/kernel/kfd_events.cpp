@@ -82,7 +82,8 @@ int KfdEvents::create_signal_locked(Event& event) {
     mapped_size_ = default_mapped_size;
   }
   std::uint32_t id = 1;
-  const auto limit = static_cast<std::uint32_t>(std::min(mapped_size_, page_bytes) / sizeof(std::uint64_t));
+  // A page of more slots gives them all, though no interrupt finds those from SIGNAL_EVENT_LIMIT on.
+  const auto limit = static_cast<std::uint32_t>(mapped_size_ / sizeof(std::uint64_t));
   for (auto it = events_.begin(); it != events_.end() && it->first == id; ++it)
     ++id;
   if (id >= limit)
