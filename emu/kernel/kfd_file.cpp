@@ -49,15 +49,23 @@ KfdProcess* ensure_process() {
 
 class KfdFile : public File {
 public:
-  explicit KfdFile(KfdProcess* process) : process_(process) {}
+  KfdFile(KfdProcess* process, int access_mode) : process_(process), access_mode_(access_mode) {}
 
   long ioctl(unsigned long request, void* argument) override;
 
-  // kfd_mmap() looks at who calls, not at who opened the file.
+  // kfd_mmap() of 6.12 looks for the caller's process, that of 7.2 at who opened the file.
   long mmap(void* address, std::size_t length, int protection, int flags, off64_t offset) override {
+    if (offset % static_cast<off64_t>(kfd_limits::page_size) != 0 || length == 0)
+      return -EINVAL;
+    const bool writes_to_it = protection & PROT_WRITE && (flags & MAP_TYPE) != MAP_PRIVATE;
+    if (access_mode_ == O_WRONLY || (access_mode_ == O_RDONLY && writes_to_it))
+      return -EACCES;
     KfdProcess* caller = kfd_process();
-    return caller ? caller->mmap(address, length, protection, flags, static_cast<std::uint64_t>(offset))
-                  : -EINVAL;
+    if (!caller)
+      return -EINVAL;
+    if (caller != process_)
+      return -EBADF;
+    return caller->mmap(address, length, protection, flags, static_cast<std::uint64_t>(offset));
   }
 
   void fix_stat(struct stat64& out) const override {
@@ -68,6 +76,7 @@ public:
 
 private:
   KfdProcess* process_;
+  int access_mode_; // O_RDONLY, O_WRONLY or O_RDWR
 };
 
 // --- the table of ioctls
@@ -215,9 +224,9 @@ KfdProcess* kfd_process() {
   return known && known->pid() == getpid() ? known : nullptr;
 }
 
-std::shared_ptr<File> open_kfd(int, int& error) {
+std::shared_ptr<File> open_kfd(int flags, int& error) {
   error = 0;
-  return std::make_shared<KfdFile>(ensure_process());
+  return std::make_shared<KfdFile>(ensure_process(), flags & O_ACCMODE);
 }
 
 // As kfd_ioctl(): the program's size decides how much is copied, the kernel's own table the rest.

@@ -102,7 +102,14 @@ TEST_F(ProcessChecks, a_child_may_not_use_the_descriptor) {
               if (raw(kfd_, _IOWR('K', 0x27, u64), nothing) != -ENOTTY)
                 return 2;
               // mmap() asks for the caller's KFD process, which is not there.
-              return try_mmap(kfd_, SIGNAL_EVENT_LIMIT * 8, KFD_MMAP_TYPE_EVENTS) == -EINVAL ? 0 : 3;
+              if (try_mmap(kfd_, SIGNAL_EVENT_LIMIT * 8, KFD_MMAP_TYPE_EVENTS) != -EINVAL)
+                return 3;
+              // And where it is there, it is not the one that opened this descriptor.
+              const int own = open("/dev/kfd", O_RDWR | O_CLOEXEC);
+              const u64 doorbells = KFD_MMAP_TYPE_DOORBELL | mmap_gpu_id(gpu_);
+              if (try_mmap(kfd_, 2 * page, doorbells) != -EBADF)
+                return 4;
+              return try_mmap(own, 2 * page, doorbells) == 0 ? 0 : 5;
             }),
             0);
 }
@@ -337,9 +344,17 @@ TEST_F(ProcessChecks, the_runtime_is_enabled_once) {
 
 TEST_F(ProcessChecks, mapping_the_device) {
   const u64 gpu = mmap_gpu_id(gpu_), other = mmap_gpu_id(gpu_ + 1);
+  const u64 mmio = KFD_MMAP_TYPE_MMIO | gpu;
+  const int reader = open("/dev/kfd", O_RDONLY | O_CLOEXEC), writer = open("/dev/kfd", O_WRONLY | O_CLOEXEC);
   kfd_ioctl_create_event_args event{};
   ASSERT_EQ(call(kfd_, ioc::CREATE_EVENT, event), 0);
   run({
+      {"an offset in a page", [&] { return try_mmap(kfd_, page, mmio | 8); }, -EINVAL},
+      {"nothing", [&] { return try_mmap(kfd_, 0, mmio); }, -EINVAL},
+      {"for writing, opened for reading", [&] { return try_mmap(reader, page, mmio); }, -EACCES},
+      {"for reading, opened for reading", [&] { return try_mmap(reader, page, mmio, PROT_READ); }, 0},
+      {"for writing, opened for writing only", [&] { return try_mmap(writer, page, mmio, PROT_WRITE); },
+       -EACCES},
       {"more events than there are", [&] { return try_mmap(kfd_, 9 * page, KFD_MMAP_TYPE_EVENTS); }, -EINVAL},
       {"MMIO of no GPU", [&] { return try_mmap(kfd_, page, KFD_MMAP_TYPE_MMIO); }, -ENODEV},
       {"MMIO of an unknown GPU", [&] { return try_mmap(kfd_, page, KFD_MMAP_TYPE_MMIO | other); }, -ENODEV},
@@ -352,7 +367,11 @@ TEST_F(ProcessChecks, mapping_the_device) {
        [&] { return try_mmap(kfd_, 2 * page, KFD_MMAP_TYPE_RESERVED_MEM | other); }, -ENODEV},
       {"reserved memory of the wrong size",
        [&] { return try_mmap(kfd_, page, KFD_MMAP_TYPE_RESERVED_MEM | gpu); }, -EINVAL},
+      {"reserved memory", [&] { return try_mmap(kfd_, 2 * page, KFD_MMAP_TYPE_RESERVED_MEM | gpu); },
+       -EINVAL},
   });
+  close(reader);
+  close(writer);
 }
 
 } // namespace
