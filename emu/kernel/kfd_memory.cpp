@@ -87,6 +87,8 @@ namespace {
 // The page that the address is in is the first one, as hmm_range_fault() has it.
 int make_userptr(std::uint64_t address, std::uint64_t size, std::shared_ptr<BufferObject>& bo) {
   const std::uint64_t begin = address & ~(kfd_limits::page_size - 1);
+  if (address + (size - 1) < address)
+    return -EOVERFLOW; // mmu_interval_notifier_insert()
   if (const int error = pin_user_pages(begin, size, true))
     return error;
   std::shared_ptr<BufferObject> made;
