@@ -183,22 +183,16 @@ int KfdProcess::free_memory(kfd_ioctl_free_memory_of_gpu_args& args) {
   return 0;
 }
 
+// Where the second half finds no place, the first stays mapped.
 int KfdProcess::map_locked(Memory& memory) {
-  if (memory.mapped)
-    return 0;
   if (!memory.va)
     return -EINVAL;
   const memory::Permissions permissions{.writable = (memory.flags & ALLOC_MEM_FLAGS_WRITABLE) != 0,
                                         .executable = (memory.flags & ALLOC_MEM_FLAGS_EXECUTABLE) != 0};
   const std::uint64_t size = memory.bo->size();
-  if (const int error = vm_->map(memory.bo, 0, memory.va, size, permissions))
-    return error;
-  if (memory.aql_queue)
-    if (const int error = vm_->map(memory.bo, 0, memory.va + size, size, permissions)) {
-      vm_->unmap(*memory.bo, memory.va);
+  for (; memory.mapped < memory.mappings(); ++memory.mapped)
+    if (const int error = vm_->map(memory.bo, 0, memory.va + memory.mapped * size, size, permissions))
       return error;
-    }
-  memory.mapped = true;
   return 0;
 }
 
@@ -215,10 +209,8 @@ int KfdProcess::unmap_locked(Memory& memory) {
     return -EINVAL;
   if (in_use_by_queue_locked(*memory.bo))
     return -EBUSY;
-  vm_->unmap(*memory.bo, memory.va);
-  if (memory.aql_queue)
-    vm_->unmap(*memory.bo, memory.va + memory.bo->size());
-  memory.mapped = false;
+  for (; memory.mapped > 0; --memory.mapped)
+    vm_->unmap(*memory.bo, memory.va + (memory.mapped - 1) * memory.bo->size());
   return 0;
 }
 

@@ -207,6 +207,33 @@ TEST_F(MemoryChecks, gpu_mapping) {
   release(memory);
 }
 
+// An AQL queue's ring is mapped twice; where the second mapping finds no place, the first one stays.
+TEST_F(MemoryChecks, half_of_an_aql_ring) {
+  auto args = allocation(gtt | ALLOC_MEM_FLAGS_AQL_QUEUE_MEM, 4 * page);
+  void* place = reserve(args.size);
+  args.va_addr = as_u64(place);
+  ASSERT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, args), 0);
+  auto in_the_way = allocation(gtt, page);
+  in_the_way.va_addr = args.va_addr + 3 * page;
+  ASSERT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, in_the_way), 0);
+  ASSERT_EQ(map(in_the_way.handle), 0);
+  run({
+      {"no place for the second half", [&] { return map(args.handle); }, -EINVAL},
+      {"again", [&] { return map(args.handle); }, -EINVAL},
+      {"the first half is mapped", [&] { return free(args.handle); }, -EBUSY},
+      {"where another buffer cannot be", [&] { return map_at(args.va_addr + page); }, -EINVAL},
+      {"unmapped", [&] { return unmap(args.handle); }, 0},
+      {"unmapped already", [&] { return unmap(args.handle); }, -EINVAL},
+      {"the first half alone once more", [&] { return map(args.handle); }, -EINVAL},
+      {"out of the way", [&] { return unmap(in_the_way.handle); }, 0},
+      {"the second half too", [&] { return map(args.handle); }, 0},
+      {"both unmapped", [&] { return unmap(args.handle); }, 0},
+      {"freed", [&] { return free(args.handle); }, 0},
+      {"freed too", [&] { return free(in_the_way.handle); }, 0},
+  });
+  munmap(place, args.size);
+}
+
 TEST_F(MemoryChecks, gpu_unmapping) {
   const Memory memory = make(ALLOC_MEM_FLAGS_GTT, page);
   const u64 gpu = as_u64(&gpu_), handle = memory.handle;
