@@ -241,6 +241,11 @@ bool may_be_ours(unsigned long request) {
   return type == 'd' || type == 'K' || type == 'b' || type == '>';
 }
 
+// What do_vfs_ioctl() answers before it asks any driver, whatever the descriptor is.
+bool is_for_every_file(unsigned long request) {
+  return request == FIOCLEX || request == FIONCLEX || request == FIONBIO || request == FIOASYNC;
+}
+
 // Descriptors that this program was started with.
 [[gnu::constructor]] void adopt_inherited() {
   next_write.resolve();
@@ -511,7 +516,7 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
   va_start(arguments, request);
   void* argument = va_arg(arguments, void*);
   va_end(arguments);
-  if (fd_table::knows(fd) || may_be_ours(request))
+  if (!is_for_every_file(request) && (fd_table::knows(fd) || may_be_ours(request)))
     if (const std::shared_ptr<File> file = fd_table::find_or_adopt(fd)) {
       const int before = errno;
       if (fault_injection::active())

@@ -93,6 +93,17 @@ TEST_F(ProcessChecks, unknown_requests) {
     EXPECT_EQ(raw(kfd_, _IOWR('K', number, u64), nothing), -ENOTTY) << number;
 }
 
+// Their numbers are those of other ioctls here; the kernel does not ask the driver.
+TEST_F(ProcessChecks, requests_that_every_file_answers) {
+  int on = 1;
+  EXPECT_EQ(raw(kfd_, FIONCLEX, nullptr), 0);
+  EXPECT_EQ(fcntl(kfd_, F_GETFD) & FD_CLOEXEC, 0);
+  EXPECT_EQ(raw(kfd_, FIOCLEX, nullptr), 0);
+  EXPECT_EQ(fcntl(kfd_, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+  EXPECT_EQ(raw(kfd_, FIONBIO, &on), 0);
+  EXPECT_NE(fcntl(kfd_, F_GETFL) & O_NONBLOCK, 0);
+}
+
 TEST_F(ProcessChecks, a_child_may_not_use_the_descriptor) {
   EXPECT_EQ(in_child([&] {
               u64 nothing[128] = {};
