@@ -130,10 +130,6 @@ int validate_svm(const void* data, std::size_t user_size) {
   const auto& args = *static_cast<const kfd_ioctl_svm_args*>(data);
   return user_size < sizeof args + std::uint64_t{args.nattr} * sizeof(kfd_ioctl_svm_attribute) ? -EINVAL : 0;
 }
-int criu_op(KfdProcess&, void*) {
-  complain("CRIU_OP is not modelled");
-  return -EINVAL;
-}
 
 // Does this thread have one of the capabilities that CRIU_OP asks for?
 bool may_checkpoint() {
@@ -189,7 +185,7 @@ constexpr Entry entries[] = {
     METHOD(SMI_EVENTS, smi_events),
     Entry{ioc::SVM, "SVM", refuse_without_svm, validate_svm},
     FUNCTION(SET_XNACK_MODE, refuse_without_svm),
-    Entry{ioc::CRIU_OP, "CRIU_OP", criu_op, nullptr, true},
+    Entry{ioc::CRIU_OP, "CRIU_OP", Call<&KfdProcess::criu_op>::run, nullptr, true},
     METHOD(AVAILABLE_MEMORY, available_memory),
     METHOD(EXPORT_DMABUF, export_dmabuf),
     METHOD(RUNTIME_ENABLE, runtime_enable),
@@ -426,14 +422,41 @@ bool uses_kfd(pid_t pid) {
 }
 } // namespace
 
+// Any of a process's threads stands for it (kfd_lookup_process_by_pid).
+bool KfdProcess::is_own_thread(std::uint32_t id) const {
+  const int saved = errno;
+  const bool own = syscall(SYS_tgkill, pid_, static_cast<pid_t>(id), 0) == 0;
+  errno = saved;
+  return own;
+}
+
 int KfdProcess::dbg_trap(kfd_ioctl_dbg_trap_args& args) {
   const auto target = static_cast<pid_t>(args.pid);
-  if (target != pid_)
+  if (!is_own_thread(args.pid))
     return uses_kfd(target) ? -EPERM /* not traced by us */ : -ESRCH;
   if (args.op != DBG_TRAP_ENABLE)
     return -EINVAL; // nobody enabled debugging
   complain("DBG_TRAP_ENABLE is not modelled");
   return -EPERM;
+}
+
+// Only what comes before a checkpoint: that nothing was stopped for one, and nothing restored from one.
+int KfdProcess::criu_op(kfd_ioctl_criu_args& args) {
+  switch (args.op) {
+  case CRIU_OP_PROCESS_INFO:
+    break;
+  case CRIU_OP_RESTORE:
+    if ((args.num_bos > 0 && !args.bos) || !args.devices || !args.priv_data || !args.priv_data_size ||
+        !args.num_devices)
+      return -EINVAL;
+    break;
+  case CRIU_OP_RESUME:
+    return is_own_thread(args.pid) || uses_kfd(static_cast<pid_t>(args.pid)) ? -EINVAL : -ESRCH;
+  default: // CHECKPOINT and UNPAUSE, which PROCESS_INFO comes before, and what is no operation
+    return -EINVAL;
+  }
+  complain("CRIU_OP %u is not modelled", args.op);
+  return -EINVAL;
 }
 
 int KfdProcess::create_event(kfd_ioctl_create_event_args& args) {

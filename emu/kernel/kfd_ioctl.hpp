@@ -223,6 +223,7 @@ struct kfd_ioctl_svm_attribute {
 struct kfd_ioctl_set_xnack_mode_args {
   std::int32_t xnack_enabled;
 };
+enum : u32 { CRIU_OP_PROCESS_INFO, CRIU_OP_CHECKPOINT, CRIU_OP_UNPAUSE, CRIU_OP_RESTORE, CRIU_OP_RESUME };
 struct kfd_ioctl_criu_args {
   u64 devices, bos, priv_data, priv_data_size;
   u32 num_devices, num_bos, num_objects, pid, op;

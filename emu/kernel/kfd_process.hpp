@@ -40,6 +40,7 @@ public:
   int get_tile_config(uapi::kfd_ioctl_get_tile_config_args& args);
   int runtime_enable(uapi::kfd_ioctl_runtime_enable_args& args);
   int dbg_trap(uapi::kfd_ioctl_dbg_trap_args& args);
+  int criu_op(uapi::kfd_ioctl_criu_args& args);
   int create_event(uapi::kfd_ioctl_create_event_args& args);
   int smi_events(uapi::kfd_ioctl_smi_events_args& args);
 
@@ -97,6 +98,7 @@ private:
   };
 
   static bool is_gpu(std::uint32_t gpu_id);
+  bool is_own_thread(std::uint32_t id) const;
   // kfd_bind_process_to_device: ENODEV before ACQUIRE_VM.
   int bound_locked() const { return vm_ ? 0 : -ENODEV; }
   int ensure_doorbells_locked();

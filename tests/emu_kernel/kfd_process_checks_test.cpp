@@ -1,11 +1,13 @@
 // Every check of KFD's dispatcher, of the ioctls that are about the process, and of mmap(), broken once.
 #include "kfd_checks.hpp"
 
+#include <atomic>
 #include <csignal>
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <thread>
 
 using namespace kfd_test;
 
@@ -325,6 +327,46 @@ TEST_F(ProcessChecks, debugging) {
       {"not enabled", op(getpid(), disable), -EINVAL},
       {"not enabled, whatever the operation", op(getpid(), suspend_queues), -EINVAL},
       {"unknown operation", op(getpid(), 99), -EINVAL},
+  });
+  std::atomic<pid_t> thread_id{0};
+  std::atomic<bool> done{false};
+  std::thread thread([&] {
+    thread_id = gettid();
+    thread_id.notify_one();
+    done.wait(false);
+  });
+  thread_id.wait(0);
+  EXPECT_EQ(op(thread_id, disable)(), -EINVAL) << "a thread stands for its process";
+  done = true;
+  done.notify_one();
+  thread.join();
+}
+
+TEST_F(ProcessChecks, checkpoints_that_nobody_began) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+  ASSERT_EQ(syscall(SYS_capget, &header, data), 0);
+  const auto has = [&](unsigned capability) {
+    return (data[capability / 32].effective >> (capability % 32) & 1) != 0;
+  };
+  if (!has(CAP_SYS_ADMIN) && !has(CAP_CHECKPOINT_RESTORE))
+    GTEST_SKIP() << "neither CAP_SYS_ADMIN nor CAP_CHECKPOINT_RESTORE";
+  const auto op = [&](u32 number, pid_t pid = 0) {
+    kfd_ioctl_criu_args args{};
+    args.op = number;
+    args.pid = static_cast<u32>(pid);
+    return calling(ioc::CRIU_OP, args);
+  };
+  Other with(true), without(false);
+  run({
+      {"checkpoint of queues that run", op(CRIU_OP_CHECKPOINT), -EINVAL},
+      {"unpause of queues that run", op(CRIU_OP_UNPAUSE), -EINVAL},
+      {"restore of nothing", op(CRIU_OP_RESTORE), -EINVAL},
+      {"resume of no process", op(CRIU_OP_RESUME, 0x3ffffff), -ESRCH},
+      {"resume of a process without KFD", op(CRIU_OP_RESUME, without.pid()), -ESRCH},
+      {"resume of what was not restored", op(CRIU_OP_RESUME, with.pid()), -EINVAL},
+      {"resume of oneself", op(CRIU_OP_RESUME, getpid()), -EINVAL},
+      {"unknown operation", op(5), -EINVAL},
   });
 }
 
