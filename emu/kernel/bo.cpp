@@ -29,8 +29,15 @@ std::uint64_t page_align(std::uint64_t size) {
 MemoryUsage process_usage;
 std::atomic<MemoryUsage*> usage{&process_usage};
 
-std::atomic<std::uint64_t>& counter(MemoryUsage& where, std::uint32_t domains) {
-  return domains & domain_vram ? where.vram : where.gtt;
+// `size` bytes of a buffer come, or go.
+void count(MemoryUsage& where, std::uint32_t domains, std::uint64_t size, bool come) {
+  const auto add = [&](std::atomic<std::uint64_t>& to, std::uint64_t bytes) { to += come ? bytes : -bytes; };
+  if (!(domains & domain_vram)) {
+    add(where.gtt, size);
+    return;
+  }
+  add(where.vram, size);
+  add(where.vram_blocks, (size + vram_block - 1) & ~(vram_block - 1));
 }
 } // namespace
 
@@ -107,12 +114,14 @@ void move_own_usage(MemoryUsage& shared) {
     return;
   shared.vram += old->vram.exchange(0);
   shared.gtt += old->gtt.exchange(0);
+  shared.vram_blocks += old->vram_blocks.exchange(0);
 }
 
 void forget_own_usage() {
   BufferRegistry::get().count_nothing();
   process_usage.vram = 0;
   process_usage.gtt = 0;
+  process_usage.vram_blocks = 0;
   usage.store(&process_usage, std::memory_order_release);
 }
 
@@ -152,7 +161,7 @@ int BufferObject::create(std::uint64_t size, std::uint64_t alignment, std::uint3
   if (error)
     return error;
   out->counted_ = true;
-  counter(own_usage(), domains) += size;
+  count(own_usage(), domains, size, true);
   return 0;
 }
 
@@ -263,7 +272,7 @@ BufferObject::~BufferObject() {
       registry.by_identity.erase(it);
   }
   if (counted_)
-    counter(own_usage(), meta_->domains) -= size_;
+    count(own_usage(), meta_->domains, size_, false);
   if (fd_ >= 0) {
     real::munmap(host_, size_ + page);
     fd_table::close_hidden(fd_);

@@ -146,7 +146,9 @@ long dma_buf_sync_file_ioctl(BufferObject& bo, unsigned long request, void* argu
 struct MemoryUsage {
   std::atomic<std::uint64_t> vram{0};
   std::atomic<std::uint64_t> gtt{0};
+  std::atomic<std::uint64_t> vram_blocks{0}; // bytes of VRAM, each buffer rounded up to whole blocks
 };
+inline constexpr std::uint64_t vram_block = 2ull << 20; // VRAM_AVAILABLITY_ALIGN (amdgpu_amdkfd_gpuvm.c)
 MemoryUsage& own_usage();
 void move_own_usage(
     MemoryUsage& shared); // carries the counts so far over; `shared` outlives the process's use
@@ -156,5 +158,6 @@ std::uint64_t gtt_size();
 // Answered by the DRM side, over all processes of the machine.
 std::uint64_t total_vram_usage();
 std::uint64_t total_gtt_usage();
+std::uint64_t total_vram_blocks_usage();
 
 } // namespace emu::kernel

@@ -1,4 +1,4 @@
-// What KFD of Linux 6.12 computes for navi21: queue buffer sizes (kfd_queue.c), limits, apertures
+// What KFD of Linux 6.12 and 7.2 computes for navi21: queue buffer sizes (kfd_queue.c), limits, apertures
 // (kfd_flat_memory.c).
 #pragma once
 
@@ -38,10 +38,9 @@ inline constexpr unsigned sdma_engines = 2;
 inline constexpr unsigned xgmi_sdma_engines = 2;
 
 // amdgpu_amdkfd_reserve_mem_limit(): what page tables are taken to need (AMDGPU_VM_RESERVED_VRAM, the larger
-// of the estimates below 128 GiB), what the driver has pinned itself, and how VRAM is counted.
+// of the estimates below 128 GiB), and what the driver has pinned itself.
 inline constexpr std::uint64_t reserved_vram = 8ull << 20;
 inline constexpr std::uint64_t pinned_vram = 32ull << 20;
-inline constexpr std::uint64_t vram_availability_align = 2ull << 20;
 // KFD's share of system memory: 63/64, less AMDGPU_RESERVE_MEM_LIMIT.
 constexpr std::uint64_t system_memory_limit(std::uint64_t total) {
   constexpr std::uint64_t reserve = 3ull << 29;

@@ -340,11 +340,9 @@ int KfdProcess::export_dmabuf(kfd_ioctl_export_dmabuf_args& args) {
 int KfdProcess::available_memory(kfd_ioctl_get_available_memory_args& args) {
   if (!is_gpu(args.gpu_id))
     return -EINVAL;
-  constexpr std::uint64_t align = kfd_limits::vram_availability_align;
-  const std::uint64_t used = (total_vram_usage() + align - 1) & ~(align - 1);
-  const std::uint64_t taken = used + kfd_limits::reserved_vram + kfd_limits::pinned_vram;
+  const std::uint64_t taken = total_vram_blocks_usage() + kfd_limits::reserved_vram + kfd_limits::pinned_vram;
   const std::uint64_t size = settings::vram_size();
-  args.available = taken >= size ? 0 : (size - taken) & ~(align - 1);
+  args.available = taken >= size ? 0 : (size - taken) & ~(vram_block - 1);
   return 0;
 }
 

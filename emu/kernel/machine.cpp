@@ -198,6 +198,7 @@ void Machine::join() {
     entry.waiters = 0;
     entry.usage.vram = 0;
     entry.usage.gtt = 0;
+    entry.usage.vram_blocks = 0;
     entry.incarnation.store(state_->next_incarnation.fetch_add(1));
     self_ = i;
     move_own_usage(entry.usage);
@@ -357,6 +358,9 @@ std::uint64_t Machine::total_vram() {
 }
 std::uint64_t Machine::total_gtt() {
   return total(&MemoryUsage::gtt);
+}
+std::uint64_t Machine::total_vram_blocks() {
+  return total(&MemoryUsage::vram_blocks);
 }
 
 // Lets go of what a dead process claimed. Then: EBUSY where another has it.
@@ -532,6 +536,9 @@ std::uint64_t total_vram_usage() {
 }
 std::uint64_t total_gtt_usage() {
   return Machine::get().total_gtt();
+}
+std::uint64_t total_vram_blocks_usage() {
+  return Machine::get().total_vram_blocks();
 }
 
 namespace {

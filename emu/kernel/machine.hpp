@@ -81,6 +81,7 @@ public:
   // Memory in use by all live processes.
   std::uint64_t total_vram();
   std::uint64_t total_gtt();
+  std::uint64_t total_vram_blocks();
 
   // The GPU's clocks (AMDGPU_CTX_STABLE_PSTATE_*; 0: automatic), which one context of the machine may hold:
   // EBUSY where another does. `holder` is unique in the machine. They go back when it lets go or its process

@@ -46,7 +46,7 @@ struct Claim {
 
 struct MachineState {
   static constexpr std::uint64_t magic_value = 0x656e'6968'6361'6d31ull; // "1machine"
-  static constexpr std::uint32_t layout_version = 3;                     // part of the file's name too
+  static constexpr std::uint32_t layout_version = 4;                     // part of the file's name too
   static constexpr unsigned process_count = 256;
   static constexpr unsigned slot_count = 16384;
   static constexpr unsigned name_count = 256;

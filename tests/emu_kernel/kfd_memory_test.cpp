@@ -199,6 +199,24 @@ TEST_F(KfdMemory, available_memory_falls_and_rises) {
   EXPECT_EQ(after.available, before.available);
 }
 
+TEST_F(KfdMemory, every_buffer_takes_whole_blocks_of_what_is_available) {
+  constexpr u64 block = 2 << 20;
+  kfd_ioctl_get_available_memory_args before{}, during{}, after{};
+  before.gpu_id = during.gpu_id = after.gpu_id = gpu_;
+  ASSERT_EQ(call(kfd_, ioc::AVAILABLE_MEMORY, before), 0);
+  const Memory one = make(ALLOC_MEM_FLAGS_VRAM, page), two = make(ALLOC_MEM_FLAGS_VRAM, block + page);
+  ASSERT_EQ(call(kfd_, ioc::AVAILABLE_MEMORY, during), 0);
+  EXPECT_EQ(before.available - during.available, 3 * block);
+  auto rest = allocation(ALLOC_MEM_FLAGS_VRAM | ordinary, during.available + block);
+  EXPECT_EQ(call(kfd_, ioc::ALLOC_MEMORY_OF_GPU, rest), 0)
+      << "there is more: an allocation counts by the page";
+  EXPECT_EQ(free(rest.handle), 0);
+  release(one);
+  release(two);
+  ASSERT_EQ(call(kfd_, ioc::AVAILABLE_MEMORY, after), 0);
+  EXPECT_EQ(after.available, before.available);
+}
+
 TEST_F(KfdMemory, nothing_is_left_behind) {
   release(make(ALLOC_MEM_FLAGS_GTT, page));
   const int before = open_descriptors();
