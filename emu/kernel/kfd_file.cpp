@@ -122,7 +122,7 @@ int wait_events(KfdProcess& process, void* data) {
 int refuse_debugger(KfdProcess&, void*) {
   return -EPERM;
 }
-// This kernel was built without CONFIG_HSA_AMD_SVM, and its topology does not offer it.
+// Debian builds 6.12 without CONFIG_HSA_AMD_SVM; the topology does not offer it.
 int refuse_without_svm(KfdProcess&, void*) {
   return -EPERM;
 }
