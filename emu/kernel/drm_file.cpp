@@ -122,8 +122,8 @@ const DrmFile::Ioctl IoctlTable::rows[] = {
 
     syncobj(_IOC_NR(DRM_IOCTL_SYNCOBJ_CREATE), sizeof(drm_syncobj_create)),
     syncobj(_IOC_NR(DRM_IOCTL_SYNCOBJ_DESTROY), sizeof(drm_syncobj_destroy)),
-    syncobj(_IOC_NR(DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD), sizeof(drm_syncobj_handle)),
-    syncobj(_IOC_NR(DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE), sizeof(drm_syncobj_handle)),
+    syncobj(_IOC_NR(DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD), sizeof(uapi::drm_syncobj_handle)),
+    syncobj(_IOC_NR(DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE), sizeof(uapi::drm_syncobj_handle)),
     syncobj(_IOC_NR(DRM_IOCTL_SYNCOBJ_WAIT), sizeof(uapi::drm_syncobj_wait)),
     syncobj(_IOC_NR(DRM_IOCTL_SYNCOBJ_RESET), sizeof(drm_syncobj_array)),
     syncobj(_IOC_NR(DRM_IOCTL_SYNCOBJ_SIGNAL), sizeof(drm_syncobj_array)),

@@ -1,5 +1,6 @@
 // The DRM user interface of Linux 6.12: libdrm's headers, and what Debian's libdrm 2.4.114 does not have yet.
-// What is newer has the kernel's names, in a namespace, so that newer headers do not clash.
+// What is newer has the kernel's names, in a namespace, so that newer headers do not clash. Structs that
+// Linux 7.2 has made longer are as long as there: its checks of the new members count.
 #pragma once
 
 #include <cstddef>
@@ -37,6 +38,14 @@ struct drm_syncobj_eventfd {
   std::uint64_t point;
   std::int32_t fd;
   std::uint32_t pad;
+};
+
+struct drm_syncobj_handle {
+  std::uint32_t handle;
+  std::uint32_t flags;
+  std::int32_t fd;
+  std::uint32_t pad;
+  std::uint64_t point; // 7.2
 };
 
 inline constexpr std::uint32_t syncobj_wait_flags_wait_deadline =

@@ -17,6 +17,7 @@ namespace emu::kernel {
 namespace {
 
 constexpr std::uint64_t wait_for_submit_timeout_ns = 5'000'000'000; // DRM_SYNCOBJ_WAIT_FOR_SUBMIT_TIMEOUT
+constexpr std::size_t wait_entry_bytes = 64;                        // struct syncobj_wait_entry
 
 // eventfd_ctx_fdget: a private duplicate of the eventfd (hidden), or a negative errno.
 int take_eventfd(int fd) {
@@ -87,6 +88,8 @@ int SyncobjTable::find_all(std::uint64_t handles, std::uint32_t count, Objects& 
   std::vector<std::uint32_t> values;
   if (const int error = copy_array_from_user(values, handles, count); error < 0)
     return error;
+  if (count > kmalloc_max_size / sizeof(Syncobj*))
+    return -ENOMEM;
   out.reserve(count);
   std::lock_guard lock(mutex_);
   for (std::uint32_t value : values) {
@@ -150,8 +153,10 @@ int SyncobjTable::export_syncobj(std::uint32_t handle) {
   return syncobj ? syncobj->export_fd() : -EINVAL;
 }
 
-long SyncobjTable::handle_to_fd(drm_syncobj_handle& args) {
-  if (args.pad || (args.flags & ~DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE))
+// A point belongs to a sync_file: 7.2 refuses one without. (6.12 does not look there.)
+long SyncobjTable::handle_to_fd(uapi::drm_syncobj_handle& args) {
+  if (args.pad || (args.flags & ~DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE) ||
+      (!args.flags && args.point))
     return -EINVAL;
   const int fd = args.flags ? export_sync_file(args.handle) : export_syncobj(args.handle);
   if (fd < 0)
@@ -160,8 +165,9 @@ long SyncobjTable::handle_to_fd(drm_syncobj_handle& args) {
   return 0;
 }
 
-long SyncobjTable::fd_to_handle(drm_syncobj_handle& args) {
-  if (args.pad || (args.flags & ~DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE))
+long SyncobjTable::fd_to_handle(uapi::drm_syncobj_handle& args) {
+  if (args.pad || (args.flags & ~DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE) ||
+      (!args.flags && args.point))
     return -EINVAL;
   if (args.flags) {
     const std::shared_ptr<SyncFile> file = SyncFile::from_fd(args.fd);
@@ -202,6 +208,8 @@ long SyncobjTable::wait_all(const Objects& objects, std::uint64_t user_points, s
   if (user_points)
     if (const int error = copy_array_from_user(points, user_points, objects.size()); error < 0)
       return error;
+  if (objects.size() > kmalloc_max_size / wait_entry_bytes)
+    return -ENOMEM;
   const bool may_be_absent =
       flags & (DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT | DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE);
   const bool all = flags & DRM_SYNCOBJ_WAIT_FLAGS_WAIT_ALL;
@@ -342,9 +350,9 @@ long SyncobjTable::ioctl(unsigned nr, void* data) {
   case _IOC_NR(DRM_IOCTL_SYNCOBJ_DESTROY):
     return destroy(*static_cast<drm_syncobj_destroy*>(data));
   case _IOC_NR(DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD):
-    return handle_to_fd(*static_cast<drm_syncobj_handle*>(data));
+    return handle_to_fd(*static_cast<uapi::drm_syncobj_handle*>(data));
   case _IOC_NR(DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE):
-    return fd_to_handle(*static_cast<drm_syncobj_handle*>(data));
+    return fd_to_handle(*static_cast<uapi::drm_syncobj_handle*>(data));
   case _IOC_NR(DRM_IOCTL_SYNCOBJ_TRANSFER):
     return transfer(*static_cast<drm_syncobj_transfer*>(data));
   case _IOC_NR(DRM_IOCTL_SYNCOBJ_WAIT):

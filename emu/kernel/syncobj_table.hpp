@@ -1,5 +1,5 @@
-// The syncobj handles of one drm file, and the DRM_IOCTL_SYNCOBJ_* calls upon them, as Linux 6.12's
-// drm_syncobj.c answers them. Thread-safe.
+// The syncobj handles of one drm file, and the DRM_IOCTL_SYNCOBJ_* calls upon them, as drm_syncobj.c of Linux
+// 6.12 answers them, and with what 7.2 refuses. Thread-safe.
 #pragma once
 
 #include "drm_uapi.hpp"
@@ -34,8 +34,8 @@ private:
   using Objects = std::vector<std::shared_ptr<Syncobj>>;
   long create(drm_syncobj_create& args);
   long destroy(const drm_syncobj_destroy& args);
-  long handle_to_fd(drm_syncobj_handle& args);
-  long fd_to_handle(drm_syncobj_handle& args);
+  long handle_to_fd(uapi::drm_syncobj_handle& args);
+  long fd_to_handle(uapi::drm_syncobj_handle& args);
   long transfer(const drm_syncobj_transfer& args);
   long wait(uapi::drm_syncobj_wait& args);
   long timeline_wait(uapi::drm_syncobj_timeline_wait& args);

@@ -1,5 +1,6 @@
 // Every rule of the syncobj, sync_file and dma-buf calls that docs/kernel-abi-drm.md names, broken once: the
-// errno is the kernel's (drm_syncobj.c, drivers/dma-buf/sync_file.c, drivers/dma-buf/dma-buf.c).
+// errno is the kernel's (drm_syncobj.c, drivers/dma-buf/sync_file.c, drivers/dma-buf/dma-buf.c), 6.12's but
+// where a row says 7.2.
 #include "drm_bench.hpp"
 
 #include <cstring>
@@ -27,6 +28,15 @@ struct Eventfd { // drm_syncobj_eventfd, since Linux 6.6
   std::int32_t fd;
   std::uint32_t pad;
 };
+
+struct Handle { // drm_syncobj_handle, as long as in Linux 7.2
+  std::uint32_t handle, flags;
+  std::int32_t fd;
+  std::uint32_t pad;
+  std::uint64_t point;
+};
+constexpr unsigned long long_handle_to_fd = DRM_IOWR(0xc1, Handle);
+constexpr unsigned long long_fd_to_handle = DRM_IOWR(0xc2, Handle);
 
 int handle_to_fd(Bench& b, std::uint32_t handle, std::uint32_t flags, std::uint32_t pad = 0) {
   return b.call(DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, drm_syncobj_handle{handle, flags, -1, pad});
@@ -104,6 +114,26 @@ const Refusal syncobjs[] = {
     {"export_of_none", [](Bench& b) { return handle_to_fd(b, no_handle, 0); }, EINVAL},
     {"export_fence_of_none", [](Bench& b) { return handle_to_fd(b, no_handle, 1); }, ENOENT},
     {"export_no_fence", [](Bench& b) { return handle_to_fd(b, b.syncobj(), 1); }, EINVAL},
+    {"export_a_point_without_sync_file_7_2",
+     [](Bench& b) {
+       return b.call(long_handle_to_fd, Handle{b.syncobj(), 0, -1, 0, 1});
+     },
+     EINVAL},
+    {"export_a_point_is_newer",
+     [](Bench& b) {
+       return b.call(long_handle_to_fd, Handle{b.syncobj(DRM_SYNCOBJ_CREATE_SIGNALED), 3, -1, 0, 0});
+     },
+     EINVAL},
+    {"export_the_fence_whatever_the_point",
+     [](Bench& b) {
+       return b.call(long_handle_to_fd, Handle{b.syncobj(DRM_SYNCOBJ_CREATE_SIGNALED), 1, -1, 0, 7});
+     },
+     0},
+    {"import_a_point_without_sync_file_7_2",
+     [](Bench& b) {
+       return b.call(long_fd_to_handle, Handle{0, 0, exported(b, b.syncobj()).get(), 0, 1});
+     },
+     EINVAL},
     {"import_padding", [](Bench& b) { return fd_to_handle(b, exported(b, b.syncobj()).get(), 0, 0, 1); },
      EINVAL},
     {"import_flags", [](Bench& b) { return fd_to_handle(b, exported(b, b.syncobj()).get(), 2); }, EINVAL},
@@ -139,6 +169,18 @@ const Refusal syncobjs[] = {
      EINVAL},
     {"wait_handles_nowhere", [](Bench& b) { return wait(b, bad_pointer, 1, 0); }, EFAULT},
     {"wait_on_more_than_memory", [](Bench& b) { return wait(b, bad_pointer, ~0u, 0); }, ENOMEM},
+    {"wait_on_more_than_pointers_fit",
+     [](Bench& b) {
+       const std::vector<std::uint32_t> none((4u << 20) / 8 + 1, no_handle);
+       return wait(b, address_of(none.data()), static_cast<std::uint32_t>(none.size()), 0);
+     },
+     ENOMEM},
+    {"wait_on_more_than_entries_fit",
+     [](Bench& b) {
+       const std::vector<std::uint32_t> same((4u << 20) / 64 + 1, b.syncobj(1));
+       return wait(b, address_of(same.data()), static_cast<std::uint32_t>(same.size()), 0);
+     },
+     ENOMEM},
     {"wait_on_none",
      [](Bench& b) { return with_handle(no_handle, [&](std::uint64_t h) { return wait(b, h, 1, 0); }); },
      ENOENT},
