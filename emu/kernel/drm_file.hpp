@@ -1,5 +1,6 @@
 // An open file of the emulated card (/dev/dri/card0, renderD128): a GPU address space, buffer handles,
-// syncobj handles, contexts, and the ioctls upon them, with the checks and errnos of Linux 6.12. Thread-safe.
+// syncobj handles, contexts, and the ioctls upon them, with the checks and errnos of Linux 6.12 and what 7.2
+// refuses beyond. Thread-safe.
 #pragma once
 
 #include "drm_context.hpp"
@@ -66,15 +67,16 @@ private:
   long gem_mmap(drm_amdgpu_gem_mmap& args);
   long gem_wait_idle(drm_amdgpu_gem_wait_idle& args);
   long gem_metadata(drm_amdgpu_gem_metadata& args);
-  long gem_va(drm_amdgpu_gem_va& args);
-  long gem_op(drm_amdgpu_gem_op& args);
+  long gem_va(uapi::drm_amdgpu_gem_va& args);
+  long gem_op(uapi::drm_amdgpu_gem_op& args);
   long gem_userptr(drm_amdgpu_gem_userptr& args);
   struct Name {
     std::uint32_t name = 0;
     int fd = -1; // hidden
   };
   static void forget_name(const Name& name);
-  int map_va(const drm_amdgpu_gem_va& args, std::uint64_t va, const std::shared_ptr<BufferObject>& bo);
+  int check_va_syncobjs(const uapi::drm_amdgpu_gem_va& args);
+  int map_va(const uapi::drm_amdgpu_gem_va& args, std::uint64_t va, const std::shared_ptr<BufferObject>& bo);
 
   // drm_userptr.cpp
   static int check_user_pages(std::uint64_t address, std::uint64_t size, std::uint32_t flags);

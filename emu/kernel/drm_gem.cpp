@@ -1,5 +1,5 @@
-// Buffers: GEM handles, PRIME, and AMDGPU_GEM_*, as Linux 6.12's drm_gem.c, drm_prime.c and amdgpu_gem.c
-// answer them.
+// Buffers: GEM handles, PRIME, and AMDGPU_GEM_*, as drm_gem.c, drm_prime.c and amdgpu_gem.c of Linux 6.12
+// answer them, and with what 7.2 refuses.
 #include "drm_file.hpp"
 
 #include "device.hpp"
@@ -7,6 +7,7 @@
 #include "pid_lock.hpp"
 #include "process.hpp"
 #include "real.hpp"
+#include "user_array.hpp"
 #include "user_memory.hpp"
 #include "userptr.hpp"
 
@@ -38,6 +39,13 @@ constexpr std::uint32_t on_chip_domains =
     AMDGPU_GEM_DOMAIN_GDS | AMDGPU_GEM_DOMAIN_GWS | AMDGPU_GEM_DOMAIN_OA;
 constexpr std::uint64_t mmap_space = 1ull
                                      << 40; // DRM_FILE_PAGE_OFFSET_SIZE pages: room for one buffer at most
+
+constexpr std::uint64_t user_space_end = 0x7fff'ffff'f000; // TASK_SIZE_MAX on x86-64 with four levels
+
+// access_ok()
+bool in_user_space(std::uint64_t address, std::uint64_t size) {
+  return size <= user_space_end && address <= user_space_end - size;
+}
 
 // amdgpu_gem_are_domains_valid: CPU, GTT and VRAM mix, and may all be absent; the others stand alone.
 bool domains_valid(std::uint64_t domains) {
@@ -310,7 +318,24 @@ std::shared_ptr<BufferObject> DrmFile::unbound_memory() {
   return unbound_;
 }
 
-int DrmFile::map_va(const drm_amdgpu_gem_va& args, std::uint64_t va,
+// 7.2's fences into and out of a mapping: those it refuses are refused; the others 6.12 does not look at.
+int DrmFile::check_va_syncobjs(const uapi::drm_amdgpu_gem_va& args) {
+  std::vector<std::uint32_t> handles;
+  if (const int error =
+          copy_array_from_user(handles, args.input_fence_syncobj_handles, args.num_syncobj_handles);
+      error < 0)
+    return error;
+  for (std::uint32_t handle : handles) {
+    Payload fence;
+    if (handle == 0)
+      return -EINVAL;
+    if (const int error = syncobjs_.find_fence(handle, 0, 0, fence); error < 0)
+      return error;
+  }
+  return args.vm_timeline_syncobj_out && !syncobjs_.find(args.vm_timeline_syncobj_out) ? -ENOENT : 0;
+}
+
+int DrmFile::map_va(const uapi::drm_amdgpu_gem_va& args, std::uint64_t va,
                     const std::shared_ptr<BufferObject>& bo) {
   memory::Permissions permissions;
   permissions.writable = args.flags & AMDGPU_VM_PAGE_WRITEABLE;
@@ -319,7 +344,7 @@ int DrmFile::map_va(const drm_amdgpu_gem_va& args, std::uint64_t va,
   return vm_->map(bo, args.offset_in_bo, va, args.map_size, permissions);
 }
 
-long DrmFile::gem_va(drm_amdgpu_gem_va& args) {
+long DrmFile::gem_va(uapi::drm_amdgpu_gem_va& args) {
   constexpr std::uint32_t valid_flags = AMDGPU_VM_DELAY_UPDATE | AMDGPU_VM_PAGE_READABLE |
                                         AMDGPU_VM_PAGE_WRITEABLE | AMDGPU_VM_PAGE_EXECUTABLE |
                                         AMDGPU_VM_MTYPE_MASK | vm_page_noalloc;
@@ -329,11 +354,14 @@ long DrmFile::gem_va(drm_amdgpu_gem_va& args) {
     return -EINVAL;
   const std::uint64_t va = args.va_address & gmc_hole_mask;
   args.va_address = va;
-  if (va + args.map_size > card::va_size - va_reserved_top)
+  constexpr std::uint64_t end = card::va_size - va_reserved_top;
+  if (args.map_size > end || va > end - args.map_size) // 6.12 lets an UNMAP pass whose range wraps around
     return -EINVAL;
   if ((args.flags & ~valid_flags) && (args.flags & ~prt_flags))
     return -EINVAL;
   if (args.operation < AMDGPU_VA_OP_MAP || args.operation > AMDGPU_VA_OP_REPLACE)
+    return -EINVAL;
+  if (args.flags & AMDGPU_VM_DELAY_UPDATE && args.vm_timeline_syncobj_out)
     return -EINVAL;
 
   std::shared_ptr<BufferObject> bo;
@@ -342,12 +370,14 @@ long DrmFile::gem_va(drm_amdgpu_gem_va& args) {
     bo = sparse ? unbound_memory() : find_buffer(args.handle);
     if (!bo)
       return sparse ? -ENOMEM : -ENOENT;
-    // The offset of a sparse mapping is checked, and means nothing.
-    if (sparse && args.operation != AMDGPU_VA_OP_UNMAP) {
-      if (args.offset_in_bo % memory::page_size != 0 || args.offset_in_bo + args.map_size < args.map_size)
-        return -EINVAL;
-      args.offset_in_bo = 0;
-    }
+  }
+  if (const int error = check_va_syncobjs(args); error < 0)
+    return error;
+  // The offset of a sparse mapping is checked, and means nothing.
+  if (bo && args.flags & AMDGPU_VM_PAGE_PRT && args.operation != AMDGPU_VA_OP_UNMAP) {
+    if (args.offset_in_bo % memory::page_size != 0 || args.offset_in_bo + args.map_size < args.map_size)
+      return -EINVAL;
+    args.offset_in_bo = 0;
   }
   switch (args.operation) {
   case AMDGPU_VA_OP_MAP:
@@ -366,7 +396,9 @@ long DrmFile::gem_va(drm_amdgpu_gem_va& args) {
   }
 }
 
-long DrmFile::gem_op(drm_amdgpu_gem_op& args) {
+long DrmFile::gem_op(uapi::drm_amdgpu_gem_op& args) {
+  if (args.padding) // 7.2
+    return -EINVAL;
   const std::shared_ptr<BufferObject> bo = find_buffer(args.handle);
   if (!bo)
     return -ENOENT;
@@ -393,6 +425,8 @@ long DrmFile::gem_op(drm_amdgpu_gem_op& args) {
 long DrmFile::gem_userptr(drm_amdgpu_gem_userptr& args) {
   if ((args.addr | args.size) % memory::page_size != 0)
     return -EINVAL;
+  if (!in_user_space(args.addr, args.size)) // 7.2
+    return -EFAULT;
   if (args.flags & ~(AMDGPU_GEM_USERPTR_READONLY | AMDGPU_GEM_USERPTR_ANONONLY | AMDGPU_GEM_USERPTR_VALIDATE |
                      AMDGPU_GEM_USERPTR_REGISTER))
     return -EINVAL;

@@ -48,6 +48,28 @@ struct drm_syncobj_handle {
   std::uint64_t point; // 7.2
 };
 
+struct drm_amdgpu_gem_op {
+  std::uint32_t handle;
+  std::uint32_t op;
+  std::uint64_t value;
+  std::uint32_t num_entries; // 7.2, and what follows
+  std::uint32_t padding;
+};
+
+struct drm_amdgpu_gem_va {
+  std::uint32_t handle;
+  std::uint32_t pad;
+  std::uint32_t operation;
+  std::uint32_t flags;
+  std::uint64_t va_address;
+  std::uint64_t offset_in_bo;
+  std::uint64_t map_size;
+  std::uint64_t vm_timeline_point; // 7.2, and what follows
+  std::uint32_t vm_timeline_syncobj_out;
+  std::uint32_t num_syncobj_handles;
+  std::uint64_t input_fence_syncobj_handles;
+};
+
 inline constexpr std::uint32_t syncobj_wait_flags_wait_deadline =
     1u << 3; // DRM_SYNCOBJ_WAIT_FLAGS_WAIT_DEADLINE
 

@@ -189,12 +189,12 @@ TEST_F(DrmFaults, unbound_sparse_pages_do_not_fault) {
 }
 
 // GEM_USERPTR looks at the memory only where it is asked to. What is not there is a fault when the GPU gets
-// there, not the program's crash: addresses of holes, of the kernel, and of memory that comes only later.
+// there, not the program's crash: addresses of holes, also at the end of what a program can have. (Beyond,
+// GEM_USERPTR refuses.)
 TEST_F(DrmFaults, memory_that_a_userptr_never_had_is_not_there) {
   void* hole = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   ASSERT_EQ(munmap(hole, 4096), 0);
-  const std::vector<std::uint64_t> addresses = {reinterpret_cast<std::uint64_t>(hole), 0x0123'4567'89ab'c000,
-                                                0xffff'8000'0000'0000, 0xffff'ffff'ffff'e000};
+  const std::vector<std::uint64_t> addresses = {reinterpret_cast<std::uint64_t>(hole), 0x0000'7fff'ffff'e000};
   for (const std::uint64_t address : addresses) {
     drm_amdgpu_gem_userptr args = {};
     args.addr = address;

@@ -1,6 +1,6 @@
 // Every rule of the DRM core, PRIME and amdgpu's buffer calls that docs/kernel-abi-drm.md names, broken once:
 // the errno is the kernel's (drm_ioctl.c, drm_auth.c, drm_gem.c, drm_prime.c, amdgpu_gem.c, amdgpu_object.c,
-// amdgpu_vm.c).
+// amdgpu_vm.c), 6.12's but where a row says 7.2.
 #include "drm_bench.hpp"
 
 #include <cstring>
@@ -341,6 +341,21 @@ const Refusal gem[] = {
        return b.call(DRM_IOCTL_AMDGPU_GEM_OP, drm_amdgpu_gem_op{b.buffer(), 9, 0});
      },
      EINVAL},
+    {"op_padding_before_the_handle_7_2",
+     [](Bench& b) {
+       struct LongOp { // drm_amdgpu_gem_op, as long as in Linux 7.2
+         std::uint32_t handle, op;
+         std::uint64_t value;
+         std::uint32_t num_entries, padding;
+       };
+       return b.call(DRM_IOWR(DRM_COMMAND_BASE + DRM_AMDGPU_GEM_OP, LongOp), LongOp{no_handle, 0, 0, 0, 1});
+     },
+     EINVAL},
+    {"op_mapping_info_is_newer",
+     [](Bench& b) {
+       return b.call(DRM_IOCTL_AMDGPU_GEM_OP, drm_amdgpu_gem_op{b.buffer(), 2, 0});
+     },
+     EINVAL},
     {"op_info_to_nowhere",
      [](Bench& b) {
        return b.call(DRM_IOCTL_AMDGPU_GEM_OP,
@@ -356,6 +371,10 @@ const Refusal gem[] = {
 
     {"userptr_address_off_page", [](Bench& b) { return userptr(b, 0x10001, 4096, registered); }, EINVAL},
     {"userptr_size_off_page", [](Bench& b) { return userptr(b, 0x10000, 4095, registered); }, EINVAL},
+    {"userptr_beyond_user_space_before_flags_7_2",
+     [](Bench& b) { return userptr(b, 0x7fff'ffff'f000, 4096, registered | 0x10); }, EFAULT},
+    {"userptr_that_wraps_around_7_2", [](Bench& b) { return userptr(b, 0x10000, ~0ull << 13, registered); },
+     EFAULT},
     {"userptr_unknown_flag", [](Bench& b) { return userptr(b, 0x10000, 4096, registered | 0x10); }, EINVAL},
     {"userptr_written_and_not_registered", [](Bench& b) { return userptr(b, 0x10000, 4096, 0); }, EACCES},
     {"userptr_of_nothing", [](Bench& b) { return userptr(b, 0x10000, 0, registered); }, ENOSPC},
@@ -394,6 +413,24 @@ INSTANTIATE_TEST_SUITE_P(Amdgpu, GemRefusals, ::testing::ValuesIn(gem), name_of)
 constexpr std::uint32_t map = AMDGPU_VA_OP_MAP, unmap = AMDGPU_VA_OP_UNMAP, clear = AMDGPU_VA_OP_CLEAR,
                         replace = AMDGPU_VA_OP_REPLACE;
 
+struct LongVa { // drm_amdgpu_gem_va, as long as in Linux 7.2
+  std::uint32_t handle, pad, operation, flags;
+  std::uint64_t address, offset, size, timeline_point;
+  std::uint32_t timeline, in_count;
+  std::uint64_t in;
+};
+// A mapping with fences in and out of it.
+int map_with_fences(Bench& b, std::uint32_t flags, std::uint32_t timeline, std::uint32_t in_count,
+                    std::uint64_t in) {
+  const std::uint32_t handle = b.buffer();
+  return b.call(
+      DRM_IOW(DRM_COMMAND_BASE + DRM_AMDGPU_GEM_VA, LongVa),
+      LongVa{handle, 0, map, flags | AMDGPU_VM_PAGE_READABLE, va_base, 0, 4096, 1, timeline, in_count, in});
+}
+int map_after(Bench& b, std::uint32_t syncobj) {
+  return map_with_fences(b, 0, 0, 1, address_of(&syncobj));
+}
+
 const Refusal va[] = {
     {"below_the_reserved_bottom", [](Bench& b) { return b.va(map, b.buffer(), 0xf000, 0, 4096); }, EINVAL},
     {"hole_begins", [](Bench& b) { return b.va(map, b.buffer(), 0x0000'8000'0000'0000, 0, 4096); }, EINVAL},
@@ -430,6 +467,30 @@ const Refusal va[] = {
        return b.va(map, handle, va_base + 8192, 0, 16384);
      },
      EINVAL},
+    {"unmap_of_a_range_that_wraps_around_7_2",
+     [](Bench& b) {
+       const std::uint32_t handle = b.buffer();
+       EXPECT_EQ(b.va(map, handle, va_base, 0, 4096), 0);
+       return b.va(unmap, handle, va_base, 0, ~0ull << 12);
+     },
+     EINVAL},
+    {"range_that_wraps_around_before_handle_7_2",
+     [](Bench& b) { return b.va(map, no_handle, va_base, 0, ~0ull << 12); }, EINVAL},
+    {"delayed_with_a_fence_out_7_2",
+     [](Bench& b) { return map_with_fences(b, AMDGPU_VM_DELAY_UPDATE, b.syncobj(), 0, 0); }, EINVAL},
+    {"fence_out_to_no_syncobj_7_2", [](Bench& b) { return map_with_fences(b, 0, no_handle, 0, 0); }, ENOENT},
+    {"fences_in_from_nowhere_7_2", [](Bench& b) { return map_with_fences(b, 0, 0, 1, bad_pointer); }, EFAULT},
+    {"more_fences_in_than_memory_7_2", [](Bench& b) { return map_with_fences(b, 0, 0, ~0u, bad_pointer); },
+     ENOMEM},
+    {"fence_in_of_syncobj_0_7_2", [](Bench& b) { return map_after(b, 0); }, EINVAL},
+    {"fence_in_of_no_syncobj_7_2", [](Bench& b) { return map_after(b, no_handle); }, ENOENT},
+    {"fence_in_that_is_not_there_7_2", [](Bench& b) { return map_after(b, b.syncobj()); }, EINVAL},
+    {"fences_in_and_out_mean_nothing",
+     [](Bench& b) {
+       const std::uint32_t in = b.syncobj(DRM_SYNCOBJ_CREATE_SIGNALED);
+       return map_with_fences(b, 0, b.syncobj(), 1, address_of(&in));
+     },
+     0},
     {"unmap_of_no_mapping", [](Bench& b) { return b.va(unmap, b.buffer(), va_base, 0, 4096); }, ENOENT},
     {"unmap_in_the_middle",
      [](Bench& b) {
