@@ -84,11 +84,6 @@ int rings_of(std::uint32_t ip_type) {
   }
 }
 
-int numbered_rings_of(std::uint32_t ip_type) {
-  const int rings = rings_of(ip_type);
-  return rings == 0 ? 1 : rings;
-}
-
 Vm::Batch VmState::retire() {
   std::lock_guard lock(mutex);
   if (payload::signaled(users))
@@ -252,8 +247,8 @@ Context::~Context() {
 
 int Context::ring(std::uint32_t ip_type, std::uint32_t instance, std::uint32_t ring,
                   std::shared_ptr<ContextRing>& out) {
-  const int rings = numbered_rings_of(ip_type);
-  if (rings < 0 || instance != 0 || ring >= static_cast<std::uint32_t>(rings))
+  const int rings = rings_of(ip_type);
+  if (rings <= 0 || instance != 0 || ring >= static_cast<std::uint32_t>(rings))
     return -EINVAL;
   std::lock_guard lock(mutex_);
   std::shared_ptr<ContextRing>& entry = rings_[{ip_type, ring}];
@@ -390,7 +385,7 @@ long DrmFile::vm_ioctl(drm_amdgpu_vm& args) {
   if (args.in.flags)
     return -EINVAL;
   switch (args.in.op) {
-  case AMDGPU_VM_OP_RESERVE_VMID: // one in the machine, as newer kernels than 6.12 have it
+  case AMDGPU_VM_OP_RESERVE_VMID: // one in the machine, as in 7.2
     return Machine::get().reserve_vmid(vm_state_->id) == 0 ? 0 : -ENOENT;
   case AMDGPU_VM_OP_UNRESERVE_VMID:
     Machine::get().release_vmid(vm_state_->id);

@@ -25,10 +25,8 @@ inline constexpr unsigned sched_jobs = 32; // amdgpu_sched_jobs: submissions of 
 inline constexpr unsigned hardware_ip_kinds = 10; // AMDGPU_HW_IP_NUM
 
 // Rings of a context for a kind of engine; 0 where this card has no such engine but the kernel knows the
-// kind, and -EINVAL beyond. The kernel numbers rings of engines that are not there too
-// (amdgpu_ctx_num_entities).
+// kind, and -EINVAL beyond.
 int rings_of(std::uint32_t ip_type);
-int numbered_rings_of(std::uint32_t ip_type);
 
 // Is the CAP_* effective in this process?
 bool has_capability(unsigned capability);
@@ -135,7 +133,8 @@ public:
   Context() : state(std::make_shared<ContextState>()) {}
   ~Context();
 
-  // amdgpu_ctx_get_entity; negative errno.
+  // amdgpu_ctx_get_entity; negative errno. Of an engine that is not there 6.12 has a ring all the same, to
+  // which nothing can be submitted, and 7.2 has none: EINVAL.
   int ring(std::uint32_t ip_type, std::uint32_t instance, std::uint32_t ring,
            std::shared_ptr<ContextRing>& out);
 

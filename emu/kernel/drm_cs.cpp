@@ -1,8 +1,9 @@
-// AMDGPU_CS: command submission, in the passes of Linux 6.12's amdgpu_cs.c and with its checks.
+// AMDGPU_CS: command submission, in the passes of Linux 6.12's amdgpu_cs.c, with its checks and 7.2's.
 #include "drm_file.hpp"
 
 #include "drm_reservation.hpp"
 #include "process.hpp"
+#include "settings.hpp"
 #include "user_array.hpp"
 
 #include <algorithm>
@@ -104,8 +105,6 @@ int Submitter::job_index(const drm_amdgpu_cs_chunk_ib& ib) {
   std::shared_ptr<ContextRing> ring;
   if (const int error = context_->ring(ib.ip_type, ib.ip_instance, ib.ring, ring); error < 0)
     return error;
-  if (rings_of(ib.ip_type) == 0)
-    return -EINVAL; // no such engine on this card
   auto it = std::find(rings_.begin(), rings_.end(), ring);
   if (it != rings_.end())
     return static_cast<int>(it - rings_.begin());
@@ -178,9 +177,8 @@ int Submitter::check_chunk(const Chunk& chunk) {
 
 int Submitter::pass1(const drm_amdgpu_cs_in& in) {
   std::vector<std::uint64_t> pointers;
-  if (const int error = copy_array_from_user(pointers, in.chunks, in.num_chunks, kvmalloc_max_size);
-      error < 0)
-    return error;
+  if (const int error = copy_array_from_user(pointers, in.chunks, in.num_chunks); error < 0)
+    return error; // ENOMEM beyond kmalloc's largest, as in 7.2; in 6.12 it is kvmalloc's
   for (std::uint64_t pointer : pointers) {
     drm_amdgpu_cs_chunk user;
     if (!copy_from_user(&user, pointer, sizeof user))
@@ -203,6 +201,11 @@ int Submitter::ib(const drm_amdgpu_cs_chunk_ib& chunk) {
   const int index = job_index(chunk);
   if (index < 0)
     return index;
+  if (chunk.flags & AMDGPU_IB_FLAG_CE && !settings::constant_engine()) {
+    complain(
+        "an IB of the constant engine, which Linux 7.2 refuses; CUDA_SHIM_EMU_DEBUG_MASK=0x400 lets it pass");
+    return -EINVAL;
+  }
   if (chunk.ip_type == AMDGPU_HW_IP_GFX && (chunk.flags & AMDGPU_IB_FLAG_PREEMPT)) {
     ++(chunk.flags & AMDGPU_IB_FLAG_CE ? ce_preempt_ : de_preempt_);
     if (ce_preempt_ > 1 || de_preempt_ > 1)

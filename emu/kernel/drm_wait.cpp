@@ -1,5 +1,5 @@
-// Waiting for submissions: AMDGPU_WAIT_CS, WAIT_FENCES and FENCE_TO_HANDLE, as Linux 6.12's amdgpu_cs.c
-// answers them.
+// Waiting for submissions: AMDGPU_WAIT_CS, WAIT_FENCES and FENCE_TO_HANDLE, as amdgpu_cs.c of Linux 6.12
+// answers them, and with what 7.2 refuses.
 #include "drm_file.hpp"
 
 #include "process.hpp"
@@ -72,8 +72,6 @@ long DrmFile::wait_any_fence(drm_amdgpu_wait_fences& args, const std::vector<drm
   for (std::size_t i = 0; i < fences.size(); ++i)
     if (const int error = user_fence(fences[i], refs[i]); error < 0)
       return error;
-  if (refs.empty())
-    return -EINVAL; // dma_fence_wait_any_timeout wants at least one
   std::size_t first = 0;
   const bool done = machine.wait(deadline, [&] {
     for (first = 0; first < refs.size(); ++first)
@@ -88,6 +86,8 @@ long DrmFile::wait_any_fence(drm_amdgpu_wait_fences& args, const std::vector<drm
 }
 
 long DrmFile::wait_fences(drm_amdgpu_wait_fences& args) {
+  if (args.in.fence_count == 0) // in 6.12 only where it waits for any
+    return -EINVAL;
   std::vector<drm_amdgpu_fence> fences;
   if (const int error = copy_array_from_user(fences, args.in.fences, args.in.fence_count); error < 0)
     return error;

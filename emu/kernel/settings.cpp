@@ -16,6 +16,7 @@ constexpr std::uint64_t mebibyte = 1 << 20;
 constexpr std::uint64_t min_vram =
     64 * mebibyte; // the driver's own firmware and page tables want more than half
 constexpr std::uint64_t max_delay_ms = 60'000;
+constexpr unsigned long debug_enable_ce_cs = 0x400; // AMDGPU_DEBUG_ENABLE_CE_CS
 
 std::optional<std::uint64_t> number(const char*& text) {
   if (!std::isdigit(static_cast<unsigned char>(*text)))
@@ -70,9 +71,22 @@ std::uint64_t read_event_delay() {
   return *ms * 1'000'000;
 }
 
+bool read_constant_engine() {
+  constexpr const char* name = "CUDA_SHIM_EMU_DEBUG_MASK";
+  const char* value = std::getenv(name);
+  if (!value || !*value)
+    return false;
+  char* end = nullptr;
+  const unsigned long mask = std::strtoul(value, &end, 0);
+  if (!std::isdigit(static_cast<unsigned char>(*value)) || *end || (mask & ~debug_enable_ce_cs))
+    refuse(name, value, "0, or 0x400 for the constant engine");
+  return mask != 0;
+}
+
 [[gnu::constructor]] void check() {
   vram_size();
   event_delay_ns();
+  constant_engine();
 }
 
 } // namespace
@@ -85,6 +99,11 @@ std::uint64_t vram_size() {
 std::uint64_t event_delay_ns() {
   static const std::uint64_t delay = read_event_delay();
   return delay;
+}
+
+bool constant_engine() {
+  static const bool lets_pass = read_constant_engine();
+  return lets_pass;
 }
 
 void refuse(const char* variable, const char* value, const char* expected) {

@@ -14,6 +14,10 @@ std::uint64_t vram_size();
 // unset.
 std::uint64_t event_delay_ns();
 
+// CUDA_SHIM_EMU_DEBUG_MASK: the driver's parameter debug_mask, of which one bit is known: 0x400 lets IBs of
+// the constant engine pass, as in Linux 7.2.
+bool constant_engine();
+
 // Says that `variable` cannot be understood and ends the process.
 [[noreturn]] void refuse(const char* variable, const char* value, const char* expected);
 

@@ -1,5 +1,5 @@
 // Every rule of amdgpu's submission calls that docs/kernel-abi-drm.md names, broken once: the errno is the
-// kernel's (amdgpu_cs.c, amdgpu_ctx.c, amdgpu_bo_list.c, amdgpu_sched.c).
+// kernel's (amdgpu_cs.c, amdgpu_ctx.c, amdgpu_bo_list.c, amdgpu_sched.c), 6.12's but where a row says 7.2.
 #include "drm_bench.hpp"
 
 #include <cstring>
@@ -221,6 +221,12 @@ const Refusal submissions[] = {
      EINVAL},
     {"chunks_nowhere", [](Bench& b) { return raw_submit(b, 1, bad_pointer); }, EFAULT},
     {"more_chunks_than_memory", [](Bench& b) { return raw_submit(b, ~0u, bad_pointer); }, ENOMEM},
+    {"more_chunks_than_kmalloc_can_hold_7_2",
+     [](Bench& b) {
+       const std::vector<std::uint64_t> nowhere((4u << 20) / 8 + 1, bad_pointer);
+       return raw_submit(b, static_cast<std::uint32_t>(nowhere.size()), address_of(nowhere.data()));
+     },
+     ENOMEM},
     {"chunk_nowhere",
      [](Bench& b) {
        const std::uint64_t nowhere = bad_pointer;
@@ -266,6 +272,13 @@ const Refusal submissions[] = {
      [](Bench& b) {
        drm_amdgpu_cs_chunk_ib ib = an_ib();
        ib.ib_bytes = 0x100000 * 4;
+       return submit_ib(b, ib);
+     },
+     EINVAL},
+    {"ib_of_the_constant_engine_7_2",
+     [](Bench& b) {
+       drm_amdgpu_cs_chunk_ib ib = an_ib(AMDGPU_HW_IP_GFX);
+       ib.flags = AMDGPU_IB_FLAG_CE;
        return submit_ib(b, ib);
      },
      EINVAL},
@@ -391,6 +404,11 @@ const Refusal submissions[] = {
        return submit_dependency(b, {compute, 0, 0, b.context(), 1}, AMDGPU_CHUNK_ID_SCHEDULED_DEPENDENCIES);
      },
      EINVAL},
+    {"dependency_on_an_absent_engine_7_2",
+     [](Bench& b) {
+       return submit_dependency(b, {AMDGPU_HW_IP_VCN_DEC, 0, 0, b.context(), 0});
+     },
+     EINVAL},
     {"in_syncobj_unknown",
      [](Bench& b) { return submit_with(b, AMDGPU_CHUNK_ID_SYNCOBJ_IN, drm_amdgpu_cs_chunk_sem{no_handle}); },
      ENOENT},
@@ -478,11 +496,12 @@ const Refusal waits[] = {
     {"cs_to_come", [](Bench& b) { return wait_cs(b, b.context(), compute, 0, 1); }, EINVAL},
     {"cs_to_come_of_an_absent_engine",
      [](Bench& b) { return wait_cs(b, b.context(), AMDGPU_HW_IP_VCN_DEC, 0, 1); }, EINVAL},
-    {"cs_before_the_first_of_an_absent_engine",
-     [](Bench& b) { return wait_cs(b, b.context(), AMDGPU_HW_IP_VCN_DEC, 0, 0); }, 0},
+    {"cs_before_the_first_of_an_absent_engine_7_2",
+     [](Bench& b) { return wait_cs(b, b.context(), AMDGPU_HW_IP_VCN_DEC, 0, 0); }, EINVAL},
+    {"cs_before_the_first", [](Bench& b) { return wait_cs(b, b.context(), compute, 0, 0); }, 0},
     {"fences_nowhere", [](Bench& b) { return wait_fences(b, bad_pointer, 1, true); }, EFAULT},
     {"any_of_no_fences", [](Bench& b) { return wait_fences(b, 0, 0, false); }, EINVAL},
-    {"all_of_no_fences", [](Bench& b) { return wait_fences(b, 0, 0, true); }, 0},
+    {"all_of_no_fences_7_2", [](Bench& b) { return wait_fences(b, 0, 0, true); }, EINVAL},
     {"more_fences_than_memory", [](Bench& b) { return wait_fences(b, bad_pointer, ~0u, true); }, ENOMEM},
     {"fence_of_no_context",
      [](Bench& b) {

@@ -247,6 +247,14 @@ TEST(VideoMemory, refuses_sizes_that_make_no_sense) {
   }
 }
 
+TEST(DebugMask, refuses_bits_that_are_not_known) {
+  for (const char* mask : {"all", "0x1", "0x401", "-1", " 0x400", "0x400 ", "99999999999999999999"}) {
+    const Outcome outcome = run_role("opening_fails", {std::string("CUDA_SHIM_EMU_DEBUG_MASK=") + mask});
+    EXPECT_EQ(outcome.status, 2) << mask;
+    EXPECT_TRUE(outcome.said("kfd-emu: CUDA_SHIM_EMU_DEBUG_MASK=")) << outcome.output;
+  }
+}
+
 // --- events that come late
 
 int prompt() {
