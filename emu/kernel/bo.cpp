@@ -161,6 +161,7 @@ int BufferObject::create(std::uint64_t size, std::uint64_t alignment, std::uint3
   if (error)
     return error;
   out->counted_ = true;
+  out->counted_domains_ = domains;
   count(own_usage(), domains, size, true);
   return 0;
 }
@@ -258,6 +259,10 @@ int BufferObject::create_userptr(void* host, std::uint64_t size, std::shared_ptr
   return 0;
 }
 
+bool BufferObject::is_parents_memory() const {
+  return is_userptr() && meta_->sequence >> 32 != static_cast<std::uint64_t>(getpid());
+}
+
 BufferObject::~BufferObject() {
   if (is_userptr())
     userptr::forget(*this);
@@ -272,7 +277,7 @@ BufferObject::~BufferObject() {
       registry.by_identity.erase(it);
   }
   if (counted_)
-    count(own_usage(), meta_->domains, size_, false);
+    count(own_usage(), counted_domains_, size_, false); // the placement may have changed
   if (fd_ >= 0) {
     real::munmap(host_, size_ + page);
     fd_table::close_hidden(fd_);
@@ -314,10 +319,10 @@ bool BufferObject::mmap_allowed(const File* file) {
 
 long BufferObject::map_to_user(void* address, std::size_t length, int protection, int flags,
                                std::uint64_t offset) {
-  if (is_userptr())
-    return -EPERM;
   if (offset % page != 0 || length == 0 || offset >= size_ || page_align(length) > size_ - offset)
     return -EINVAL;
+  if (is_userptr() || (this->flags() & gem_create_no_cpu_access))
+    return -EPERM;
   // ttm_bo_mmap_obj: no copies on write, but for reservations.
   if ((flags & MAP_TYPE) == MAP_PRIVATE && protection != PROT_NONE)
     return -EINVAL;
@@ -329,12 +334,10 @@ long mmap_drm_offset(const File* file, void* address, std::size_t length, int pr
                      std::uint64_t offset) {
   std::uint64_t into = 0;
   const std::shared_ptr<BufferObject> bo = BufferRegistry::get().at_offset(offset, into);
-  if (!bo || into != 0) // drm_vma_offset_exact_lookup_locked
+  if (!bo || into != 0 || page_align(length) > bo->size()) // drm_vma_offset_exact_lookup_locked
     return -EINVAL;
   if (!bo->mmap_allowed(file))
     return -EACCES;
-  if (bo->flags() & gem_create_no_cpu_access)
-    return -EPERM;
   return bo->map_to_user(address, length, protection, flags, into);
 }
 

@@ -77,6 +77,8 @@ public:
   std::uint32_t domains() const { return meta().domains; }
   std::uint64_t flags() const { return meta().flags; }
   bool is_userptr() const { return fd_ < 0; }
+  // Of a userptr: does it lie upon a parent's memory, from before a fork?
+  bool is_parents_memory() const;
 
   // Of a userptr: the program's memory went away below it (userptr.hpp).
   bool pages_gone() const { return pages_gone_.load(std::memory_order_acquire); }
@@ -95,7 +97,8 @@ public:
   void revoke_mmap(const File* file);
   bool mmap_allowed(const File* file);
 
-  // dma-buf's or a drm file's mmap: the address or a negative errno. `offset` is into the buffer.
+  // dma-buf's or a drm file's mmap: the address or a negative errno (EINVAL, EPERM). `offset` is into the
+  // buffer.
   long map_to_user(void* address, std::size_t length, int protection, int flags, std::uint64_t offset);
 
 private:
@@ -110,6 +113,7 @@ private:
   std::unique_ptr<BufferMetadata> private_meta_;
   std::uint64_t mmap_offset_ = 0;
   bool counted_ = false;
+  std::uint32_t counted_domains_ = 0;
   std::atomic<bool> pages_gone_{false};
   std::uint64_t dev_ = 0, ino_ = 0;
   std::mutex allowed_mutex_;

@@ -43,18 +43,21 @@ struct Refusal {
   unsigned first, last;
   unsigned permission;
   int result;
+  unsigned long directions = IOC_INOUT;
 };
 constexpr Refusal refusals[] = {
-    {0x10, 0x10, auth | master | root, -EINVAL}, // SET_UNIQUE
-    {0x12, 0x13, auth | master | root, 0},       // BLOCK, UNBLOCK
-    {0x27, 0x28, auth | master | root, 0},       // ADD_DRAW, RM_DRAW
-    {0x2c, 0x2c, auth, 0},                       // FINISH
-    {0x3a, 0x3c, anyone, -EOPNOTSUPP},           // WAIT_VBLANK, CRTC_GET_SEQUENCE, CRTC_QUEUE_SEQUENCE
-    {0x3f, 0x3f, auth | master | root, 0},       // UPDATE_DRAW
-    {0xa0, 0xbe, anyone, -EOPNOTSUPP},           // MODE_GETRESOURCES to MODE_DESTROYPROPBLOB
-    {0xc6, 0xc9, anyone, -EOPNOTSUPP},           // leases
-    {0xce, 0xce, anyone, -EOPNOTSUPP},           // MODE_GETFB2
-    {0xd0, 0xd0, anyone, -EOPNOTSUPP},           // MODE_CLOSEFB
+    {0x10, 0x10, auth | master | root, -EINVAL, IOC_IN}, // SET_UNIQUE
+    {0x12, 0x13, auth | master | root, 0},               // BLOCK, UNBLOCK
+    {0x27, 0x28, auth | master | root, 0},               // ADD_DRAW, RM_DRAW
+    {0x2c, 0x2c, auth, 0, IOC_IN},                       // FINISH
+    {0x3a, 0x3c, anyone, -EOPNOTSUPP},             // WAIT_VBLANK, CRTC_GET_SEQUENCE, CRTC_QUEUE_SEQUENCE
+    {0x3f, 0x3f, auth | master | root, 0, IOC_IN}, // UPDATE_DRAW
+    {0xa0, 0xa7, anyone, -EOPNOTSUPP},             // MODE_GETRESOURCES to MODE_GETCONNECTOR
+    {0xa8, 0xa9, master, 0},                       // MODE_ATTACHMODE, MODE_DETACHMODE
+    {0xaa, 0xbe, anyone, -EOPNOTSUPP},             // MODE_GETPROPERTY to MODE_DESTROYPROPBLOB
+    {0xc6, 0xc9, anyone, -EOPNOTSUPP},             // leases
+    {0xce, 0xce, anyone, -EINVAL},                 // MODE_GETFB2
+    {0xd0, 0xd0, anyone, -EOPNOTSUPP},             // MODE_CLOSEFB
 };
 
 bool has_cap_sys_admin() {
@@ -203,11 +206,18 @@ long DrmFile::permit(unsigned permission) const {
   return permission & render ? 0 : -EACCES;
 }
 
-long DrmFile::refused(unsigned long request) const {
+long DrmFile::refused(unsigned long request, void* argument) const {
   const unsigned nr = _IOC_NR(request);
   for (const Refusal& one : refusals)
     if (nr >= one.first && nr <= one.last) {
+      const auto user = reinterpret_cast<std::uint64_t>(argument);
+      const unsigned long directions = request & one.directions;
+      std::vector<unsigned char> data(_IOC_SIZE(request));
+      if (directions & IOC_IN && !copy_from_user(data.data(), user, data.size()))
+        return -EFAULT;
       const long error = permit(one.permission);
+      if (directions & IOC_OUT && !copy_to_user(user, data.data(), data.size()))
+        return -EFAULT;
       return error < 0 ? error : one.result;
     }
   complain("unknown DRM ioctl %#x (%s command %#x)", static_cast<unsigned>(request),
@@ -222,7 +232,7 @@ long DrmFile::ioctl(unsigned long request, void* argument) {
   const unsigned nr = _IOC_NR(request);
   const Ioctl* row = find_ioctl(nr);
   if (!row)
-    return refused(request);
+    return refused(request, argument);
 
   // drm_ioctl: the caller's struct may be older and shorter, or newer and longer, than ours.
   alignas(16) unsigned char small[512] = {};

@@ -37,13 +37,14 @@ public:
   // The handle of the buffer in this file: the one that it has, or a new one.
   std::uint32_t handle_for(std::shared_ptr<BufferObject> bo);
   std::uint32_t new_handle(std::shared_ptr<BufferObject> bo);
+  bool has_handle_of(const BufferObject& bo);
 
 private:
   struct Ioctl; // one row of the tables in drm_file.cpp
   friend struct IoctlTable;
   static const Ioctl* find_ioctl(unsigned nr);
   long permit(unsigned permission) const;
-  long refused(unsigned long request) const;
+  long refused(unsigned long request, void* argument) const;
 
   // drm_file.cpp: what every DRM driver answers
   long version(drm_version& args);

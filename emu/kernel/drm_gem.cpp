@@ -73,6 +73,12 @@ std::shared_ptr<BufferObject> DrmFile::find_buffer(std::uint32_t handle) {
   return it == buffers_.end() ? nullptr : it->second;
 }
 
+bool DrmFile::has_handle_of(const BufferObject& bo) {
+  std::lock_guard lock(gem_mutex_);
+  return std::any_of(buffers_.begin(), buffers_.end(),
+                     [&](const auto& entry) { return entry.second.get() == &bo; });
+}
+
 std::uint32_t DrmFile::new_handle(std::shared_ptr<BufferObject> bo) {
   bo->allow_mmap(this);
   std::lock_guard lock(gem_mutex_);
@@ -177,6 +183,8 @@ long DrmFile::gem_open(drm_gem_open& args) {
   real::close(fd);
   if (error < 0)
     return error;
+  if (bo->flags() & AMDGPU_GEM_CREATE_VM_ALWAYS_VALID && !has_handle_of(*bo)) // another VM's
+    return -EPERM;
   args.size = bo->size();
   args.handle = new_handle(std::move(bo)); // a new one every time
   return 0;
@@ -249,11 +257,11 @@ long DrmFile::gem_create(drm_amdgpu_gem_create& args) {
 
 long DrmFile::gem_mmap(drm_amdgpu_gem_mmap& args) {
   const std::shared_ptr<BufferObject> bo = find_buffer(args.in.handle);
+  args = {};
   if (!bo)
     return -ENOENT;
   if (bo->is_userptr() || (bo->flags() & AMDGPU_GEM_CREATE_NO_CPU_ACCESS))
     return -EPERM;
-  args = {};
   args.out.addr_ptr = bo->mmap_offset();
   return 0;
 }
@@ -441,6 +449,7 @@ long DrmFile::gem_userptr(drm_amdgpu_gem_userptr& args) {
   if (const int error = BufferObject::create_userptr(reinterpret_cast<void*>(args.addr), args.size, bo);
       error < 0)
     return error;
+  bo->meta().flags = AMDGPU_GEM_CREATE_VRAM_WIPE_ON_RELEASE; // amdgpu_gem_object_create
   {
     std::lock_guard lock(gem_mutex_);
     userptr_flags_[bo.get()] = args.flags;

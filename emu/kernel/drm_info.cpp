@@ -18,6 +18,9 @@ namespace {
 constexpr std::uint32_t info_max_ibs = 0x22, info_gpuvm_fault = 0x23;
 constexpr std::uint32_t sensor_peak_pstate_gfx_sclk = 0xa, sensor_peak_pstate_gfx_mclk = 0xb;
 constexpr std::uint32_t sensor_gpu_input_power = 0xc;
+constexpr std::uint32_t fw_cap = 0x16, fw_vpe = 0x1c; // AMDGPU_INFO_FW_*: the last seven
+
+constexpr std::uint32_t ta_fw_type_first = 2, ta_fw_type_last = 7; // TA_FW_TYPE_PSP_XGMI to SECUREDISPLAY
 
 constexpr std::uint64_t reserved_vram = 8ull << 20; // AMDGPU_VM_RESERVED_VRAM
 constexpr std::uint64_t pinned_vram = 32ull << 20;  // firmware and page tables of the kernel
@@ -98,6 +101,10 @@ long info_firmware(const drm_amdgpu_info& args) {
       return -EINVAL;
     firmware = {card::sdma_firmware, 52};
     break;
+  case AMDGPU_INFO_FW_TA:
+    if (args.query_fw.index < ta_fw_type_first || args.query_fw.index > ta_fw_type_last)
+      return -EINVAL;
+    break;
   case AMDGPU_INFO_FW_SMC:
     firmware = {0x003a5400, 0};
     break;
@@ -107,7 +114,6 @@ long info_firmware(const drm_amdgpu_info& args) {
   case AMDGPU_INFO_FW_GMC:
   case AMDGPU_INFO_FW_ASD:
   case AMDGPU_INFO_FW_SOS:
-  case AMDGPU_INFO_FW_TA:
   case AMDGPU_INFO_FW_DMCU:
   case AMDGPU_INFO_FW_DMCUB:
   case AMDGPU_INFO_FW_TOC:
@@ -116,17 +122,11 @@ long info_firmware(const drm_amdgpu_info& args) {
   case AMDGPU_INFO_FW_GFX_RLC_RESTORE_LIST_SRM_MEM:
     break; // absent: no such engine, or no such firmware loaded
   default:
-    if (args.query_fw.fw_type > 0x1c) // AMDGPU_INFO_FW_VPE, the last one
+    if (args.query_fw.fw_type < fw_cap || args.query_fw.fw_type > fw_vpe)
       return -EINVAL;
     break;
   }
   return answer(args, firmware);
-}
-
-long info_video_caps(const drm_amdgpu_info& args) {
-  if (args.video_cap.type > AMDGPU_INFO_VIDEO_CAPS_ENCODE)
-    return -EINVAL;
-  return answer(args, drm_amdgpu_info_video_caps{}); // no video engine
 }
 
 long info_vbios(const drm_amdgpu_info& args) {
@@ -349,9 +349,8 @@ long DrmFile::info(drm_amdgpu_info& args) {
   case AMDGPU_INFO_VRAM_LOST_COUNTER:
     return answer32(args, 0);
   case AMDGPU_INFO_RAS_ENABLED_FEATURES:
-    return -EINVAL; // no RAS on this card
-  case AMDGPU_INFO_VIDEO_CAPS:
-    return info_video_caps(args);
+  case AMDGPU_INFO_VIDEO_CAPS: // nv_query_video_codecs
+    return -EINVAL;            // neither RAS nor a video engine on this card
   case info_max_ibs: {
     const std::uint32_t counts[hardware_ip_kinds] = {192, 125, 49, 49, 49, 49, 49, 49, 16, 49};
     return answer(args, counts);

@@ -129,6 +129,19 @@ TEST_F(DrmDeviceTest, memory_usage_counts_buffers) {
   EXPECT_EQ(ioctl_error(fd(), DRM_IOCTL_GEM_CLOSE, &close_args), EINVAL);
 }
 
+TEST_F(DrmDeviceTest, memory_usage_survives_a_change_of_placement) {
+  std::uint64_t before = 0, after = 0;
+  ASSERT_EQ(info(AMDGPU_INFO_VRAM_USAGE, before), 0);
+  std::uint32_t handle = 0;
+  ASSERT_EQ(create_buffer(1 << 20, AMDGPU_GEM_DOMAIN_VRAM, 0, handle), 0);
+  drm_amdgpu_gem_op place = {handle, AMDGPU_GEM_OP_SET_PLACEMENT, AMDGPU_GEM_DOMAIN_GTT};
+  ASSERT_EQ(ioctl_error(fd(), DRM_IOCTL_AMDGPU_GEM_OP, &place), 0);
+  drm_gem_close close_args = {handle, 0};
+  ASSERT_EQ(ioctl_error(fd(), DRM_IOCTL_GEM_CLOSE, &close_args), 0);
+  ASSERT_EQ(info(AMDGPU_INFO_VRAM_USAGE, after), 0);
+  EXPECT_EQ(after, before);
+}
+
 TEST_F(DrmDeviceTest, buffer_creation_is_checked) {
   std::uint32_t handle = 0;
   EXPECT_EQ(create_buffer(4096, 0, 0, handle), 0) << "no domain at all means system memory";
@@ -215,6 +228,12 @@ TEST_F(DrmDeviceTest, userptr_memory_is_mapped_but_not_exported) {
   args.addr -= 1;
   ASSERT_EQ(ioctl_error(fd(), DRM_IOCTL_AMDGPU_GEM_USERPTR, &args), 0);
   EXPECT_EQ(va(AMDGPU_VA_OP_MAP, args.handle, 0x2'0000'0000, 0, 8192), 0);
+  drm_amdgpu_gem_create_in created = {};
+  drm_amdgpu_gem_op ask = {args.handle, AMDGPU_GEM_OP_GET_GEM_CREATE_INFO,
+                           reinterpret_cast<std::uint64_t>(&created)};
+  EXPECT_EQ(ioctl_error(fd(), DRM_IOCTL_AMDGPU_GEM_OP, &ask), 0);
+  EXPECT_EQ(created.domains, AMDGPU_GEM_DOMAIN_GTT);
+  EXPECT_EQ(created.domain_flags, AMDGPU_GEM_CREATE_VRAM_WIPE_ON_RELEASE);
   int out = -1;
   EXPECT_NE(drmPrimeHandleToFD(fd(), args.handle, 0, &out), 0);
   EXPECT_EQ(errno, EPERM);

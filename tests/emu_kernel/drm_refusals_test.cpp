@@ -94,6 +94,8 @@ const Refusal core[] = {
      [](Bench& b) { return b.call(DRM_IOCTL_MODE_GETRESOURCES, drm_mode_card_res{}); }, EACCES},
     {"render_dumb_buffer",
      [](Bench& b) { return b.call(DRM_IOCTL_MODE_CREATE_DUMB, drm_mode_create_dumb{}); }, EACCES},
+    {"mode_argument_is_read_before_permission",
+     [](Bench& b) { return raw(b.fd(), DRM_IOCTL_MODE_GETRESOURCES, bad_pointer); }, EFAULT},
     {"render_vblank", [](Bench& b) { return b.call(DRM_IOCTL_WAIT_VBLANK, drm_wait_vblank{}); }, EACCES},
     {"render_finish", [](Bench& b) { return b.call(DRM_IOCTL_FINISH, drm_lock{}); }, EACCES},
 
@@ -124,6 +126,10 @@ const Refusal core[] = {
      [](Bench& b) { return b.call_primary(DRM_IOCTL_MODE_GETRESOURCES, drm_mode_card_res{}); }, EOPNOTSUPP},
     {"vblank_without_display",
      [](Bench& b) { return b.call_primary(DRM_IOCTL_WAIT_VBLANK, drm_wait_vblank{}); }, EOPNOTSUPP},
+    {"framebuffer_without_display",
+     [](Bench& b) { return b.call_primary(DRM_IOCTL_MODE_GETFB2, drm_mode_fb_cmd2{}); }, EINVAL},
+    {"attaching_a_mode_does_nothing",
+     [](Bench& b) { return b.call_primary(DRM_IOCTL_MODE_ATTACHMODE, drm_mode_mode_cmd{}); }, 0},
     {"set_unique",
      [](Bench& b) {
        const int error = b.call_primary(DRM_IOCTL_SET_UNIQUE, drm_unique{});
@@ -141,6 +147,19 @@ const Refusal core[] = {
        return b.call_primary(DRM_IOCTL_GEM_OPEN, drm_gem_open{0, 0, 0});
      },
      ENOENT},
+    {"open_of_what_another_vm_always_has",
+     [](Bench& b) {
+       drm_amdgpu_gem_create args = {};
+       args.in = {4096, 0, AMDGPU_GEM_DOMAIN_GTT, AMDGPU_GEM_CREATE_VM_ALWAYS_VALID};
+       EXPECT_EQ(ioctl_error(b.primary(), DRM_IOCTL_AMDGPU_GEM_CREATE, &args), 0);
+       drm_gem_flink flink = {args.out.handle, 0};
+       EXPECT_EQ(ioctl_error(b.primary(), DRM_IOCTL_GEM_FLINK, &flink), 0);
+       drm_gem_open again = {flink.name, 0, 0};
+       EXPECT_EQ(ioctl_error(b.primary(), DRM_IOCTL_GEM_OPEN, &again), 0) << "by the VM's own file";
+       const UniqueFd other(open("/dev/dri/card0", O_RDWR | O_CLOEXEC));
+       return ioctl_error(other.get(), DRM_IOCTL_GEM_OPEN, &again);
+     },
+     EPERM},
 
     {"close_of_no_handle",
      [](Bench& b) {
@@ -256,6 +275,12 @@ const Refusal gem[] = {
      [](Bench& b) { return create(b, 1ull << 45, AMDGPU_GEM_DOMAIN_CPU); }, ENOSPC},
 
     {"mmap_of_no_handle", [](Bench& b) { return map_handle(b, no_handle); }, ENOENT},
+    {"mmap_clears_its_argument_first",
+     [](Bench& b) {
+       const int error = map_handle(b, no_handle);
+       return b.answer<drm_amdgpu_gem_mmap>().out.addr_ptr == 0 ? error : -1;
+     },
+     ENOENT},
     {"mmap_without_cpu_access",
      [](Bench& b) { return map_handle(b, b.buffer(4096, AMDGPU_GEM_CREATE_NO_CPU_ACCESS)); }, EPERM},
     {"mmap_of_program_memory", [](Bench& b) { return map_handle(b, b.userptr()); }, EPERM},
@@ -271,6 +296,14 @@ const Refusal gem[] = {
        return mmap(nullptr, 4096, PROT_READ, MAP_SHARED, other.get(), offset) == MAP_FAILED ? errno : 0;
      },
      EACCES},
+    {"mmap_longer_than_the_buffer_by_a_file_without_a_handle",
+     [](Bench& b) {
+       map_handle(b, b.buffer(4096));
+       const auto offset = static_cast<off_t>(b.answer<drm_amdgpu_gem_mmap>().out.addr_ptr);
+       const UniqueFd other(open_render_node());
+       return mmap(nullptr, 8192, PROT_READ, MAP_SHARED, other.get(), offset) == MAP_FAILED ? errno : 0;
+     },
+     EINVAL},
     {"mmap_after_close",
      [](Bench& b) {
        const std::uint32_t handle = b.buffer();
@@ -310,6 +343,15 @@ const Refusal gem[] = {
        return mmap(nullptr, 4096, PROT_WRITE, MAP_SHARED, file.get(), 0) == MAP_FAILED ? errno : 0;
      },
      EACCES},
+    {"dma_buf_without_cpu_access",
+     [](Bench& b) {
+       const std::uint32_t handle = b.buffer(4096, AMDGPU_GEM_CREATE_NO_CPU_ACCESS);
+       EXPECT_EQ(b.call(DRM_IOCTL_PRIME_HANDLE_TO_FD, drm_prime_handle{handle, DRM_CLOEXEC | DRM_RDWR, -1}),
+                 0);
+       const UniqueFd file(b.answer<drm_prime_handle>().fd);
+       return mmap(nullptr, 4096, PROT_READ, MAP_SHARED, file.get(), 0) == MAP_FAILED ? errno : 0;
+     },
+     EPERM},
     {"dma_buf_mapped_beyond_its_end",
      [](Bench& b) {
        EXPECT_EQ(b.call(DRM_IOCTL_PRIME_HANDLE_TO_FD, drm_prime_handle{b.buffer(8192), DRM_CLOEXEC, -1}), 0);
@@ -596,6 +638,21 @@ const Refusal queries[] = {
        return info(b, {AMDGPU_INFO_FW_VERSION, 64, 0x99});
      },
      EINVAL},
+    {"firmware_kind_0",
+     [](Bench& b) {
+       return info(b, {AMDGPU_INFO_FW_VERSION, 64, 0});
+     },
+     EINVAL},
+    {"firmware_kind_9",
+     [](Bench& b) {
+       return info(b, {AMDGPU_INFO_FW_VERSION, 64, 9});
+     },
+     EINVAL},
+    {"firmware_of_an_unknown_trusted_application",
+     [](Bench& b) {
+       return info(b, {AMDGPU_INFO_FW_VERSION, 64, AMDGPU_INFO_FW_TA, 0, 8});
+     },
+     EINVAL},
     {"firmware_instance",
      [](Bench& b) {
        return info(b, {AMDGPU_INFO_FW_VERSION, 64, AMDGPU_INFO_FW_GFX_ME, 1});
@@ -652,11 +709,8 @@ const Refusal queries[] = {
      },
      EINVAL},
     {"ras", [](Bench& b) { return info(b, {AMDGPU_INFO_RAS_ENABLED_FEATURES}); }, EINVAL},
-    {"video_direction",
-     [](Bench& b) {
-       return info(b, {AMDGPU_INFO_VIDEO_CAPS, 64, 2});
-     },
-     EINVAL},
+    {"video_without_an_engine", [](Bench& b) { return info(b, {AMDGPU_INFO_VIDEO_CAPS}); }, EINVAL},
+    {"user_queue_areas_are_newer", [](Bench& b) { return info(b, {0x24}); }, EINVAL},
 };
 INSTANTIATE_TEST_SUITE_P(Amdgpu, InfoRefusals, ::testing::ValuesIn(queries), name_of);
 
