@@ -304,11 +304,15 @@ void ContextTable::clear() {
 long DrmFile::allocate_context(std::int32_t priority, std::uint32_t& id) {
   // More than normal takes CAP_SYS_NICE or the display's master; a value that is none means normal.
   const bool high = priority == AMDGPU_CTX_PRIORITY_HIGH || priority == AMDGPU_CTX_PRIORITY_VERY_HIGH;
+  const std::uint32_t added = contexts_.add(std::make_shared<Context>());
+  if (added == 0)
+    return -ENOSPC; // and the id is as it came in
+  id = added;
+  if (!high || !is_render() || has_capability(CAP_SYS_NICE))
+    return 0;
+  contexts_.remove(added);
   id = 0;
-  if (high && is_render() && !has_capability(CAP_SYS_NICE))
-    return -EACCES;
-  id = contexts_.add(std::make_shared<Context>());
-  return id == 0 ? -ENOSPC : 0;
+  return -EACCES;
 }
 
 long DrmFile::query_context(const ContextState& state, drm_amdgpu_ctx& args, bool newer) {
@@ -336,7 +340,7 @@ long DrmFile::ctx(drm_amdgpu_ctx& args) {
     return -EINVAL;
   }
   if (in.op == AMDGPU_CTX_OP_ALLOC_CTX) {
-    std::uint32_t id = 0;
+    std::uint32_t id = in.ctx_id;
     const long error = allocate_context(in.priority, id);
     args.out.alloc.ctx_id = id;
     return error;
@@ -414,6 +418,8 @@ int DrmFile::make_buffer_list(const std::vector<drm_amdgpu_bo_list_entry>& entri
     auto it = buffers_.find(entry.bo_handle);
     if (it == buffers_.end())
       return -ENOENT;
+    if (it->second->is_parents_memory())
+      return -EPERM;
     out.push_back(it->second);
   }
   return 0;

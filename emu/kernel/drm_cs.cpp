@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint32_t gang_size_max = 4;             // AMDGPU_CS_GANG_SIZE
 constexpr std::uint32_t ib_size_max_dw = 0xfffff;      // what an INDIRECT_BUFFER packet can name
+constexpr std::size_t post_dependency_bytes = 24;      // struct amdgpu_cs_post_dep
 constexpr std::uint32_t chunk_id_cp_gfx_shadow = 0x0a; // AMDGPU_CHUNK_ID_CP_GFX_SHADOW
 
 struct ChunkCpGfxShadow { // drm_amdgpu_cs_chunk_cp_gfx_shadow
@@ -95,6 +96,7 @@ private:
   std::shared_ptr<BufferObject> user_fence_;
   std::uint64_t user_fence_offset_ = 0;
   std::shared_ptr<BufferList> buffers_;
+  BufferList reserved_; // the list's buffers and the one of the user fence
   Payload dependencies_;
   bool has_post_dependencies_ = false;
   std::vector<PostDependency> post_dependencies_;
@@ -247,6 +249,11 @@ int Submitter::signal_syncobjs(const Chunk& chunk) {
   if (has_post_dependencies_)
     return -EINVAL;
   has_post_dependencies_ = true;
+  const std::size_t count = chunk.id == AMDGPU_CHUNK_ID_SYNCOBJ_OUT
+                                ? chunk.as<drm_amdgpu_cs_chunk_sem>().size()
+                                : chunk.as<drm_amdgpu_cs_chunk_syncobj>().size();
+  if (count > kmalloc_max_size / post_dependency_bytes)
+    return -ENOMEM;
   auto add = [&](std::uint32_t handle, std::uint64_t point) {
     post_dependencies_.push_back({file_.syncobjs_.find(handle), point});
     return post_dependencies_.back().syncobj != nullptr;
@@ -315,12 +322,15 @@ int Submitter::take_buffers(const drm_amdgpu_cs_in& in) {
   } else if (!buffers_) {
     buffers_ = std::make_shared<BufferList>();
   }
+  reserved_ = *buffers_;
+  if (user_fence_ && std::find(reserved_.begin(), reserved_.end(), user_fence_) == reserved_.end())
+    reserved_.push_back(user_fence_);
   return file_.check_user_pages(*buffers_);
 }
 
 // Implicit sync: with the users of a buffer that are not of this VM, unless it was created without it.
 void Submitter::sync_to_buffers() {
-  for (const std::shared_ptr<BufferObject>& bo : *buffers_)
+  for (const std::shared_ptr<BufferObject>& bo : reserved_)
     if (!(bo->flags() & AMDGPU_GEM_CREATE_EXPLICIT_SYNC))
       depend(Reservation(*bo).pending(file_.vm_state_->id));
 }
@@ -342,13 +352,14 @@ std::uint64_t Submitter::submit() {
   leader.user_fence_offset = user_fence_offset_;
 
   const Payload fence = payload::plain(leader.finished);
-  for (const std::shared_ptr<BufferObject>& bo : *buffers_)
+  for (const std::shared_ptr<BufferObject>& bo : reserved_)
     for (std::size_t i = 0; i < jobs_.size(); ++i)
       Reservation(*bo).add(jobs_[i].finished, vm.id, i == leader_);
   {
     std::lock_guard lock(vm.mutex);
     Payload users = std::move(vm.users);
-    users.push_back(fence[0]);
+    for (const Job& job : jobs_) // the leader does not wait for the end of the others
+      users.push_back({0, 0, 0, job.finished});
     vm.users = payload::merge(users);
   }
   const std::uint64_t sequence = rings_[leader_]->record(leader.finished);

@@ -72,9 +72,11 @@ int DrmFile::check_user_pages(std::uint64_t address, std::uint64_t size, std::ui
   return at >= end ? 0 : -EFAULT;
 }
 
-// A buffer list with the program's own memory in it: its pages are looked for at every submission.
+// A buffer list with the program's own memory in it: its pages are looked for at every submission, those of
+// the last entry first, as amdgpu_bo_list_create turns them round.
 int DrmFile::check_user_pages(const BufferList& buffers) {
-  for (const std::shared_ptr<BufferObject>& bo : buffers) {
+  for (auto entry = buffers.rbegin(); entry != buffers.rend(); ++entry) {
+    const std::shared_ptr<BufferObject>& bo = *entry;
     if (!bo->is_userptr())
       continue;
     std::uint32_t flags = 0;

@@ -69,9 +69,16 @@ long DrmFile::wait_any_fence(drm_amdgpu_wait_fences& args, const std::vector<drm
   Machine& machine = Machine::get();
   const Deadline deadline = deadline_of(args.in.timeout_ns);
   std::vector<FenceRef> refs(fences.size());
-  for (std::size_t i = 0; i < fences.size(); ++i)
+  for (std::size_t i = 0; i < fences.size(); ++i) {
     if (const int error = user_fence(fences[i], refs[i]); error < 0)
       return error;
+    if (refs[i] == FenceRef{}) { // long over: the kernel has it no more, and looks no further
+      args = {};
+      args.out.status = 1;
+      args.out.first_signaled = static_cast<std::uint32_t>(i);
+      return 0;
+    }
+  }
   std::size_t first = 0;
   const bool done = machine.wait(deadline, [&] {
     for (first = 0; first < refs.size(); ++first)

@@ -83,6 +83,23 @@ TEST(DrmForkTest, memory_is_counted_once_whoever_frees_it) {
   EXPECT_EQ(vram_usage(device.get()), before);
 }
 
+TEST(DrmForkTest, memory_of_the_parents_is_not_for_the_childs_submissions) {
+  const UniqueFd device(open_render_node());
+  void* memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  drm_amdgpu_gem_userptr args = {reinterpret_cast<std::uint64_t>(memory), 4096, AMDGPU_GEM_USERPTR_REGISTER,
+                                 0};
+  ASSERT_EQ(ioctl_error(device.get(), DRM_IOCTL_AMDGPU_GEM_USERPTR, &args), 0);
+  const auto make_list = [&] {
+    const drm_amdgpu_bo_list_entry entry = {args.handle, 0};
+    drm_amdgpu_bo_list list = {};
+    list.in = {AMDGPU_BO_LIST_OP_CREATE, 0, 1, sizeof entry, reinterpret_cast<std::uint64_t>(&entry)};
+    return ioctl_error(device.get(), DRM_IOCTL_AMDGPU_BO_LIST, &list);
+  };
+  EXPECT_EQ(make_list(), 0);
+  EXPECT_EQ(in_child(make_list), EPERM);
+  munmap(memory, 4096);
+}
+
 TEST(DrmForkTest, syncobjs_from_before_the_fork_are_one_object_in_both) {
   const UniqueFd device(open_render_node());
   std::uint32_t binary = 0, timeline = 0;

@@ -115,7 +115,9 @@ const Refusal contexts[] = {
        int error = 0;
        for (int i = 0; i < 4096 && error == 0; ++i)
          error = b.context_op(AMDGPU_CTX_OP_ALLOC_CTX, 0);
-       return error;
+       EXPECT_EQ(error, ENOSPC);
+       return without_cap_sys_nice(
+           [&] { return b.context_op(AMDGPU_CTX_OP_ALLOC_CTX, 0, 0, AMDGPU_CTX_PRIORITY_HIGH); });
      },
      ENOSPC},
 
@@ -369,6 +371,23 @@ const Refusal submissions[] = {
      },
      EFAULT},
 
+    {"program_memory_that_went_and_a_later_one_that_may_not_be_written",
+     [](Bench& b) {
+       void* pages = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+       EXPECT_EQ(
+           b.call(DRM_IOCTL_AMDGPU_GEM_USERPTR, drm_amdgpu_gem_userptr{address_of(static_cast<char*>(pages)),
+                                                                       8192, AMDGPU_GEM_USERPTR_REGISTER, 0}),
+           0);
+       const std::uint32_t later = b.answer<drm_amdgpu_gem_userptr>().handle;
+       const drm_amdgpu_bo_list_entry entries[] = {{b.userptr(), 0}, {later, 0}};
+       munmap(b.memory(), 8192);
+       mprotect(pages, 8192, PROT_READ);
+       const int error = submit_with(b, AMDGPU_CHUNK_ID_BO_HANDLES,
+                                     drm_amdgpu_bo_list_in{~0u, ~0u, 2, 8, address_of(entries)});
+       munmap(pages, 8192);
+       return error;
+     },
+     EPERM},
     {"program_memory_that_may_not_be_a_file",
      [](Bench& b) {
        void* file = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -420,6 +439,15 @@ const Refusal submissions[] = {
     {"out_syncobj_unknown",
      [](Bench& b) { return submit_with(b, AMDGPU_CHUNK_ID_SYNCOBJ_OUT, drm_amdgpu_cs_chunk_sem{no_handle}); },
      EINVAL},
+    {"more_out_syncobjs_than_memory",
+     [](Bench& b) {
+       const std::vector<std::uint32_t> none((4u << 20) / 24 + 1, no_handle);
+       const drm_amdgpu_cs_chunk_ib ib = an_ib();
+       return b.submit(b.context(), {Bench::chunk(AMDGPU_CHUNK_ID_IB, ib),
+                                     {AMDGPU_CHUNK_ID_SYNCOBJ_OUT, static_cast<std::uint32_t>(none.size()),
+                                      address_of(none.data())}});
+     },
+     ENOMEM},
     {"two_kinds_of_out_syncobjs",
      [](Bench& b) {
        const drm_amdgpu_cs_chunk_ib ib = an_ib();
@@ -503,6 +531,12 @@ const Refusal waits[] = {
     {"any_of_no_fences", [](Bench& b) { return wait_fences(b, 0, 0, false); }, EINVAL},
     {"all_of_no_fences_7_2", [](Bench& b) { return wait_fences(b, 0, 0, true); }, EINVAL},
     {"more_fences_than_memory", [](Bench& b) { return wait_fences(b, bad_pointer, ~0u, true); }, ENOMEM},
+    {"any_where_the_first_is_long_over",
+     [](Bench& b) {
+       const drm_amdgpu_fence fences[] = {{b.context(), compute, 0, 0, 0}, {no_handle, compute, 0, 0, 0}};
+       return wait_fences(b, address_of(fences), 2, false);
+     },
+     0},
     {"fence_of_no_context",
      [](Bench& b) {
        return wait_fence(b, {no_handle, compute, 0, 0, 0}, true);

@@ -35,6 +35,19 @@ protected:
     EXPECT_EQ(drmSyncobjQuery2(gpu_.fd(), &handle, &point, 1, flags), 0);
     return point;
   }
+  std::uint32_t page(std::uint64_t flags = 0) {
+    drm_amdgpu_gem_create args = {};
+    args.in = {4096, 4096, AMDGPU_GEM_DOMAIN_GTT, flags};
+    EXPECT_EQ(ioctl_error(gpu_.fd(), DRM_IOCTL_AMDGPU_GEM_CREATE, &args), 0);
+    return args.out.handle;
+  }
+  bool is_busy(std::uint32_t buffer, std::uint64_t milliseconds) {
+    drm_amdgpu_gem_wait_idle args = {};
+    args.in.handle = buffer;
+    args.in.timeout = static_cast<std::uint64_t>(after_ms(static_cast<std::int64_t>(milliseconds)));
+    EXPECT_EQ(ioctl_error(gpu_.fd(), DRM_IOCTL_AMDGPU_GEM_WAIT_IDLE, &args), 0);
+    return args.out.status != 0;
+  }
   Gpu gpu_;
 };
 
@@ -281,6 +294,20 @@ TEST_F(SubmitTest, buffer_is_busy_while_a_job_uses_it) {
   EXPECT_EQ(args.out.status, 0u);
 }
 
+TEST_F(SubmitTest, buffer_of_a_user_fence_is_busy_until_the_job_ends) {
+  ASSERT_EQ(gpu_.submit(true, 1, 1, {}), 0);
+  drm_amdgpu_cs_chunk_ib ib = {};
+  ib.ip_type = AMDGPU_HW_IP_COMPUTE;
+  const drm_amdgpu_cs_chunk_fence fence = {page(), 0};
+  drm_amdgpu_cs_chunk chunks[] = {Gpu::chunk(AMDGPU_CHUNK_ID_IB, &ib, 1),
+                                  Gpu::chunk(AMDGPU_CHUNK_ID_FENCE, &fence, 1)};
+  std::uint64_t sequence = 0;
+  ASSERT_EQ(amdgpu_cs_submit_raw2(gpu_.device(), gpu_.context(), 0, 2, chunks, &sequence), 0);
+  EXPECT_TRUE(is_busy(fence.handle, never_ms)) << "in no buffer list, and in use all the same";
+  gpu_.release();
+  EXPECT_FALSE(is_busy(fence.handle, soon_ms));
+}
+
 TEST_F(SubmitTest, malformed_submissions_are_refused) {
   drm_amdgpu_cs_chunk_ib ib = {};
   ib.ip_type = AMDGPU_HW_IP_COMPUTE;
@@ -337,6 +364,31 @@ TEST_F(SubmitTest, a_gang_of_four_rings_is_one_submission) {
   ASSERT_EQ(amdgpu_cs_submit_raw2(gpu_.device(), gpu_.context(), 0, 4, chunks.data(), &sequence), 0);
   ASSERT_TRUE(gpu_.finished(sequence, soon_ms, AMDGPU_HW_IP_COMPUTE, 3)) << "the last IB's ring leads";
   EXPECT_EQ(gpu_.data()[4], 103u);
+}
+
+TEST_F(SubmitTest, a_gangs_leader_may_end_before_the_others_and_the_vm_is_busy_still) {
+  const std::uint64_t gate = gpu_.data_address();
+  const std::uint32_t wait[] = {
+      // WAIT_REG_MEM: memory, equal to 1
+      0xc0053c00, 0x13, static_cast<std::uint32_t>(gate), static_cast<std::uint32_t>(gate >> 32), 1,
+      0xffffffff, 4};
+  std::copy(std::begin(wait), std::end(wait), gpu_.data() + 256);
+  drm_amdgpu_cs_chunk_ib ibs[2] = {};
+  for (std::uint32_t ring = 0; ring < 2; ++ring) {
+    ibs[ring].ip_type = AMDGPU_HW_IP_COMPUTE;
+    ibs[ring].ring = ring;
+  }
+  ibs[0].va_start = gpu_.data_address() + 256 * 4;
+  ibs[0].ib_bytes = sizeof wait;
+  drm_amdgpu_cs_chunk chunks[] = {Gpu::chunk(AMDGPU_CHUNK_ID_IB, &ibs[0], 1),
+                                  Gpu::chunk(AMDGPU_CHUNK_ID_IB, &ibs[1], 1)};
+  const std::uint32_t always_valid = page(AMDGPU_GEM_CREATE_VM_ALWAYS_VALID);
+  std::uint64_t sequence = 0;
+  ASSERT_EQ(amdgpu_cs_submit_raw2(gpu_.device(), gpu_.context(), 0, 2, chunks, &sequence), 0);
+  ASSERT_TRUE(gpu_.finished(sequence, soon_ms, AMDGPU_HW_IP_COMPUTE, 1));
+  EXPECT_TRUE(is_busy(always_valid, never_ms));
+  gpu_.release();
+  EXPECT_FALSE(is_busy(always_valid, soon_ms));
 }
 
 TEST_F(SubmitTest, a_sync_file_tells_of_its_fences_where_there_is_room) {
