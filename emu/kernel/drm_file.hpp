@@ -34,8 +34,8 @@ public:
   bool is_render() const;
 
   std::shared_ptr<BufferObject> find_buffer(std::uint32_t handle);
-  // The handle of the buffer in this file: the one that it has, or a new one.
-  std::uint32_t handle_for(std::shared_ptr<BufferObject> bo);
+  // The handle that PRIME import gives: one by which the buffer was exported or imported, or a new one.
+  std::uint32_t handle_for(const std::shared_ptr<BufferObject>& bo);
   std::uint32_t new_handle(std::shared_ptr<BufferObject> bo);
   bool has_handle_of(const BufferObject& bo);
 
@@ -77,6 +77,7 @@ private:
   };
   static void forget_name(const Name& name);
   int check_va_syncobjs(const uapi::drm_amdgpu_gem_va& args);
+  std::uint32_t add_handle_locked(std::shared_ptr<BufferObject> bo);
   int map_va(const uapi::drm_amdgpu_gem_va& args, std::uint64_t va, const std::shared_ptr<BufferObject>& bo);
 
   // drm_userptr.cpp
@@ -131,7 +132,8 @@ private:
 
   std::mutex gem_mutex_;
   std::map<std::uint32_t, std::shared_ptr<BufferObject>> buffers_;
-  std::map<const BufferObject*, std::uint32_t> handles_; // the handle that PRIME import gives
+  // By which handles it was exported or imported (drm_prime_file_private); never empty.
+  std::map<const BufferObject*, std::vector<std::uint32_t>> prime_handles_;
   std::map<std::uint32_t, std::shared_ptr<BufferList>> lists_;
   std::map<const BufferObject*, Name> names_;                  // GEM_FLINK
   std::map<const BufferObject*, std::uint32_t> userptr_flags_; // GEM_USERPTR

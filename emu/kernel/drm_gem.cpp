@@ -79,24 +79,26 @@ bool DrmFile::has_handle_of(const BufferObject& bo) {
                      [&](const auto& entry) { return entry.second.get() == &bo; });
 }
 
-std::uint32_t DrmFile::new_handle(std::shared_ptr<BufferObject> bo) {
+std::uint32_t DrmFile::add_handle_locked(std::shared_ptr<BufferObject> bo) {
   bo->allow_mmap(this);
-  std::lock_guard lock(gem_mutex_);
   std::uint32_t handle = 1;
   for (auto it = buffers_.begin(); it != buffers_.end() && it->first == handle; ++it)
     ++handle;
-  handles_.try_emplace(bo.get(), handle);
   buffers_.emplace(handle, std::move(bo));
   return handle;
 }
 
-std::uint32_t DrmFile::handle_for(std::shared_ptr<BufferObject> bo) {
-  {
-    std::lock_guard lock(gem_mutex_);
-    if (auto it = handles_.find(bo.get()); it != handles_.end())
-      return it->second;
-  }
-  return new_handle(std::move(bo));
+std::uint32_t DrmFile::new_handle(std::shared_ptr<BufferObject> bo) {
+  std::lock_guard lock(gem_mutex_);
+  return add_handle_locked(std::move(bo));
+}
+
+std::uint32_t DrmFile::handle_for(const std::shared_ptr<BufferObject>& bo) {
+  std::lock_guard lock(gem_mutex_);
+  std::vector<std::uint32_t>& known = prime_handles_[bo.get()];
+  if (known.empty())
+    known.push_back(add_handle_locked(bo));
+  return known.front();
 }
 
 long DrmFile::gem_close(drm_gem_close& args) {
@@ -110,8 +112,9 @@ long DrmFile::gem_close(drm_gem_close& args) {
       return -EINVAL;
     bo = std::move(it->second);
     buffers_.erase(it);
-    if (auto known = handles_.find(bo.get()); known != handles_.end() && known->second == args.handle)
-      handles_.erase(known);
+    if (auto known = prime_handles_.find(bo.get()); known != prime_handles_.end())
+      if (std::erase(known->second, args.handle); known->second.empty())
+        prime_handles_.erase(known);
     for (const auto& [handle, other] : buffers_)
       last = last && other != bo;
     if (auto named = names_.find(bo.get()); last && named != names_.end()) {
@@ -202,6 +205,12 @@ long DrmFile::prime_handle_to_fd(drm_prime_handle& args) {
   if (fd < 0)
     return fd;
   args.fd = fd;
+  std::lock_guard lock(gem_mutex_);
+  if (auto it = buffers_.find(args.handle); it == buffers_.end() || it->second != bo)
+    return 0; // closed meanwhile
+  std::vector<std::uint32_t>& known = prime_handles_[bo.get()];
+  if (std::find(known.begin(), known.end(), args.handle) == known.end())
+    known.push_back(args.handle);
   return 0;
 }
 
@@ -209,7 +218,7 @@ long DrmFile::prime_fd_to_handle(drm_prime_handle& args) {
   std::shared_ptr<BufferObject> bo;
   if (const int error = BufferObject::import_fd(args.fd, bo); error < 0)
     return error;
-  args.handle = handle_for(std::move(bo));
+  args.handle = handle_for(bo);
   return 0;
 }
 

@@ -168,6 +168,27 @@ TEST(DrmMachineTest, named_buffers_are_one_buffer_everywhere) {
   EXPECT_EQ(ioctl_error(other.get(), DRM_IOCTL_GEM_OPEN, &one), ENOENT) << "the name went with its handle";
 }
 
+TEST(DrmMachineTest, import_gives_the_handle_by_which_it_was_exported) {
+  Bench bench;
+  drm_amdgpu_gem_create create = {};
+  create.in = {8192, 0, AMDGPU_GEM_DOMAIN_GTT, 0};
+  ASSERT_EQ(ioctl_error(bench.primary(), DRM_IOCTL_AMDGPU_GEM_CREATE, &create), 0);
+  drm_gem_flink name = {create.out.handle, 0};
+  ASSERT_EQ(ioctl_error(bench.primary(), DRM_IOCTL_GEM_FLINK, &name), 0);
+  drm_gem_open opened = {name.name, 0, 0};
+  ASSERT_EQ(ioctl_error(bench.primary(), DRM_IOCTL_GEM_OPEN, &opened), 0);
+  int exported = -1;
+  ASSERT_EQ(drmPrimeHandleToFD(bench.primary(), opened.handle, DRM_CLOEXEC, &exported), 0);
+  const UniqueFd file(exported);
+  std::uint32_t imported = 0;
+  ASSERT_EQ(drmPrimeFDToHandle(bench.primary(), file.get(), &imported), 0);
+  EXPECT_EQ(imported, opened.handle) << "not the one that it was created with";
+  drm_gem_close close_args = {opened.handle, 0};
+  ASSERT_EQ(ioctl_error(bench.primary(), DRM_IOCTL_GEM_CLOSE, &close_args), 0);
+  ASSERT_EQ(drmPrimeFDToHandle(bench.primary(), file.get(), &imported), 0);
+  EXPECT_NE(imported, create.out.handle) << "which PRIME does not know";
+}
+
 TEST(DrmMachineTest, on_chip_buffers_tell_what_they_are) {
   Bench bench;
   struct {
