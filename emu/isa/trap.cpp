@@ -1,8 +1,9 @@
 // A wave's way into the trap handler of its process, and back.
 //
-// The hardware enters KFD's first-level handler, which the kernel binds to every queue of a process. What that one
-// does for anything but a context save is done here, without its instructions: it hands the wave to the
-// second-level handler that SET_TRAP_HANDLER named, or, where there is none, skips the s_trap or halts the wave.
+// The hardware enters KFD's first-level handler, which the kernel binds to every queue of a process. What
+// that one does for anything but a context save is done here, without its instructions: it hands the wave to
+// the second-level handler that SET_TRAP_HANDLER named, or, where there is none, skips the s_trap or halts
+// the wave.
 //
 // Sources: "RDNA 2" Instruction Set Architecture manual, "Trap and Exception registers" and S_TRAP;
 // amdkfd/cwsr_trap_handler_gfx10.asm for the first level (Linux 6.12, as CHIP_SIENNA_CICHLID).

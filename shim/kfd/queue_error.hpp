@@ -1,4 +1,5 @@
-// The words that a queue's inactive signal gets: from the packet processor's firmware, and from trap/handler.S.
+// The words that a queue's inactive signal gets: from the packet processor's firmware, and from
+// trap/handler.S.
 #pragma once
 
 #include <cstdint>

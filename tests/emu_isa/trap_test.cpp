@@ -90,7 +90,8 @@ TEST_F(Traps, the_handler_gets_the_status_from_before_and_has_one_of_its_own) {
   constexpr u32 scc = 1u << 0, priv = 1u << 5, trap_en = 1u << 6, vccz = 1u << 10, valid = 1u << 16;
   const std::string kernel = "s_mov_b64 vcc, 0\ns_cmp_eq_u32 s0, s0\ns_trap 2\n";
   EXPECT_EQ(seen_by_handler("s_mov_b32 s2, ttmp12\n", kernel), scc | trap_en | vccz | valid);
-  EXPECT_EQ(seen_by_handler("s_getreg_b32 s2, hwreg(HW_REG_STATUS)\n", kernel), scc | priv | trap_en | vccz | valid);
+  EXPECT_EQ(seen_by_handler("s_getreg_b32 s2, hwreg(HW_REG_STATUS)\n", kernel),
+            scc | priv | trap_en | vccz | valid);
 }
 
 TEST_F(Traps, s_setreg_of_status_gives_scc_back) {
@@ -101,7 +102,8 @@ TEST_F(Traps, s_setreg_of_status_gives_scc_back) {
 }
 
 TEST_F(Traps, an_illegal_instruction_is_in_trapsts_with_its_own_pc_and_no_number) {
-  const std::string kernel = "s_nop 0\n.long 0xffffffff\n", trapsts = "s_getreg_b32 s2, hwreg(HW_REG_TRAPSTS)\n";
+  const std::string kernel = "s_nop 0\n.long 0xffffffff\n",
+                    trapsts = "s_getreg_b32 s2, hwreg(HW_REG_TRAPSTS)\n";
   EXPECT_EQ(seen_by_handler(trapsts, kernel), 1u << 11);
   EXPECT_EQ(seen_by_handler("s_mov_b32 s2, ttmp0\n", kernel), static_cast<u32>(Machine::code_address + 4));
   EXPECT_EQ(seen_by_handler("s_mov_b32 s2, ttmp1\n", kernel), static_cast<u32>(Machine::code_address >> 32));
@@ -109,8 +111,9 @@ TEST_F(Traps, an_illegal_instruction_is_in_trapsts_with_its_own_pc_and_no_number
 
 TEST_F(Traps, a_misaligned_atomic_is_a_memory_violation) {
   set_handler("s_getreg_b32 s2, hwreg(HW_REG_TRAPSTS)\n" + std::string(leave));
-  EXPECT_EQ(run("v_mov_b32 v1, 2\nv_mov_b32 v2, 1\nglobal_atomic_add v1, v2, s[0:1]\n" + std::string(store_s2)),
-            Progress::finished);
+  EXPECT_EQ(
+      run("v_mov_b32 v1, 2\nv_mov_b32 v2, 1\nglobal_atomic_add v1, v2, s[0:1]\n" + std::string(store_s2)),
+      Progress::finished);
   EXPECT_EQ(*machine_.at<u32>(), 1u << 8);
   EXPECT_EQ(exceptions_, std::vector{FaultKind::memory_violation}); // once, for 32 lanes
 }
@@ -147,7 +150,8 @@ TEST_F(Traps, a_wave_that_the_handler_halts_stays_where_it_returned_to) {
 
 TEST_F(Traps, s_sethalt_halts_outside_of_a_handler_only) {
   EXPECT_EQ(run("s_sethalt 1\n"), Progress::parked);
-  set_handler("s_sethalt 1\ns_sethalt 0\ns_add_u32 ttmp0, ttmp0, 4\ns_addc_u32 ttmp1, ttmp1, 0\ns_rfe_b64 ttmp[0:1]\n");
+  set_handler("s_sethalt 1\ns_sethalt 0\ns_add_u32 ttmp0, ttmp0, 4\ns_addc_u32 ttmp1, ttmp1, 0\ns_rfe_b64 "
+              "ttmp[0:1]\n");
   EXPECT_EQ(run("s_trap 2\n"), Progress::finished);
   EXPECT_EQ(run("s_mov_b32 m0, 5\ns_sendmsghalt sendmsg(MSG_INTERRUPT)\n"), Progress::parked);
   EXPECT_EQ(messages_, std::vector{5u});
@@ -156,11 +160,12 @@ TEST_F(Traps, s_sethalt_halts_outside_of_a_handler_only) {
 // Wave 1 halts. Wave 0 goes on to the barrier, and no further.
 TEST_F(Traps, a_halted_wave_holds_its_workgroup_at_the_barrier) {
   set_handler("s_bitset1_b32 ttmp12, 13\n" + std::string(leave));
-  EXPECT_EQ(run("v_cmp_gt_u32 vcc_lo, 32, v0\ns_cbranch_vccnz first\ns_trap 2\n"
-                "first:\ns_movk_i32 s2, 1\nv_mov_b32 v1, 0\nv_mov_b32 v2, s2\nglobal_store_dword v1, v2, s[0:1]\n"
-                "s_barrier\nglobal_store_dword v1, v2, s[0:1] offset:4\n",
-                {.size = {64, 1, 1}}),
-            Progress::parked);
+  EXPECT_EQ(
+      run("v_cmp_gt_u32 vcc_lo, 32, v0\ns_cbranch_vccnz first\ns_trap 2\n"
+          "first:\ns_movk_i32 s2, 1\nv_mov_b32 v1, 0\nv_mov_b32 v2, s2\nglobal_store_dword v1, v2, s[0:1]\n"
+          "s_barrier\nglobal_store_dword v1, v2, s[0:1] offset:4\n",
+          {.size = {64, 1, 1}}),
+      Progress::parked);
   EXPECT_EQ(machine_.at<u32>()[0], 1u);
   EXPECT_EQ(machine_.at<u32>()[1], 0u);
 }
@@ -173,13 +178,16 @@ TEST_F(Traps, an_exception_in_the_handler_halts_the_wave) {
 
 TEST_F(Traps, page_faults_are_not_the_handlers_affair) {
   set_handler(leave);
-  EXPECT_EQ(run("v_mov_b32 v1, 0\nv_mov_b32 v2, 0x7777\nglobal_load_dword v3, v[1:2], off\n"), Progress::faulted);
+  EXPECT_EQ(run("v_mov_b32 v1, 0\nv_mov_b32 v2, 0x7777\nglobal_load_dword v3, v[1:2], off\n"),
+            Progress::faulted);
   EXPECT_EQ(execution().fault().kind, FaultKind::page_fault);
 }
 
 TEST_F(Traps, of_wave64_too) {
-  set_handler("s_mov_b32 s2, exec_hi\ns_add_u32 ttmp0, ttmp0, 4\ns_addc_u32 ttmp1, ttmp1, 0\n" + std::string(leave));
-  EXPECT_EQ(run("s_mov_b32 exec_hi, 0x1234\ns_trap 2\n" + std::string(store_s2), {.wave64 = true, .size = {64, 1, 1}}),
+  set_handler("s_mov_b32 s2, exec_hi\ns_add_u32 ttmp0, ttmp0, 4\ns_addc_u32 ttmp1, ttmp1, 0\n" +
+              std::string(leave));
+  EXPECT_EQ(run("s_mov_b32 exec_hi, 0x1234\ns_trap 2\n" + std::string(store_s2),
+                {.wave64 = true, .size = {64, 1, 1}}),
             Progress::finished);
   EXPECT_EQ(*machine_.at<u32>(), 0x1234u);
 }

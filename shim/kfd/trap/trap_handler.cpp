@@ -37,7 +37,8 @@ std::span<const unsigned char> code_for(const NodeProperties& node) {
 Result<std::unique_ptr<TrapHandler>> TrapHandler::install(Device& device) {
   const std::span<const unsigned char> code = code_for(device.properties());
   if (code.empty()) {
-    util::log_info("no trap handler for {}: a kernel that traps is not noticed", device.properties().gfx_name());
+    util::log_info("no trap handler for {}: a kernel that traps is not noticed",
+                   device.properties().gfx_name());
     return std::unique_ptr<TrapHandler>{};
   }
   Result<Buffer> memory =

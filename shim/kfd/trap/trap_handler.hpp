@@ -1,5 +1,6 @@
-// Makes waves that trap or meet an exception (an illegal instruction, a misaligned atomic) tell of it. Without a
-// handler of its own a process hears nothing: KFD's skips a trap, and halts the wave for an exception.
+// Makes waves that trap or meet an exception (an illegal instruction, a misaligned atomic) tell of it.
+// Without a handler of its own a process hears nothing: KFD's skips a trap, and halts the wave for an
+// exception.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +17,13 @@ class Device;
 
 class TrapHandler {
 public:
-  // Loads the handler for the device's processor and makes it the process's (SET_TRAP_HANDLER). Null, with a line
-  // of log, for a processor that there is none for. The device outlives it.
+  // Loads the handler for the device's processor and makes it the process's (SET_TRAP_HANDLER). Null, with a
+  // line of log, for a processor that there is none for. The device outlives it.
   static util::Result<std::unique_ptr<TrapHandler>> install(Device& device);
 
   // What waves of the queue with that doorbell raise: the signal's value becomes QueueErrorBits of
-  // monitor.cpp and its event is raised. Null: nothing, before the signal goes. Thread-safe for different doorbells.
+  // monitor.cpp and its event is raised. Null: nothing, before the signal goes. Thread-safe for different
+  // doorbells.
   void set_signal(std::uint64_t doorbell_offset, amd_signal_t* signal);
 
 private:
