@@ -18,6 +18,7 @@ DispatchDescription EngineContext::dispatch() const {
   d.state.private_aperture = apertures.private_base;
   d.state.trap_handler = trap_handler;
   d.state.doorbell = doorbell;
+  d.state.global_wave_sync = global_wave_sync;
   d.state.hw_id2 = vmid << vmid_shift | first_mec << engine_shift;
   return d;
 }

@@ -31,6 +31,7 @@ struct EngineContext {
   const isa::TrapHandler* trap_handler =
       nullptr;                // of the queue's process; null: a submission, of amdgpu's own VMs
   std::uint32_t doorbell = 0; // the queue's, as waves are told
+  isa::GlobalWaveSync* global_wave_sync = nullptr; // null: the queue has none
   ShaderArray* shaders = nullptr;
   std::shared_ptr<WakeWord> wake;
   std::shared_ptr<const Places> places;   // where its waves may go

@@ -320,6 +320,15 @@ bool Gpu::set_cu_mask(QueueId id, std::vector<std::uint32_t> cu_mask) {
   return true;
 }
 
+bool Gpu::set_global_wave_sync(QueueId id, bool on) {
+  const std::shared_ptr<UserQueue> queue = implementation_->find(id);
+  if (!queue)
+    return false;
+  std::lock_guard lock(queue->mutex);
+  queue->set_global_wave_sync(on);
+  return true;
+}
+
 bool Gpu::destroy_queue(QueueId id) {
   Implementation& i = *implementation_;
   std::shared_ptr<UserQueue> queue;

@@ -4,6 +4,7 @@
 #include "engine.hpp"
 
 #include <gpu/gpu.hpp>
+#include <isa/global_wave_sync.hpp>
 
 #include <memory>
 #include <mutex>
@@ -27,6 +28,8 @@ public:
 
   void update(const QueueUpdate& update);
   void set_cu_mask(const std::vector<std::uint32_t>& mask);
+  // For the kernels that start from now on.
+  void set_global_wave_sync(bool on) { context_.global_wave_sync = on ? &global_wave_sync_ : nullptr; }
   // Reads wptr afresh at the next step().
   void kick() { kicked_.store(true, std::memory_order_release); }
   // Takes what runs off the hardware, or puts it back.
@@ -62,6 +65,7 @@ private:
   void end_if_overdue();
   void fail(Fault fault);
 
+  isa::GlobalWaveSync global_wave_sync_;
   std::atomic<bool> kicked_{true};
   std::uint64_t doorbell_seen_ = ~0ull;
   bool dead_ = false;

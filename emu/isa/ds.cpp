@@ -3,6 +3,7 @@
 #include <bit>
 #include <utility>
 
+#include "gws.hpp"
 #include "memory.hpp"
 #include "tables.hpp"
 
@@ -329,12 +330,12 @@ constexpr OpcodeRow ds_table[] = {
     {0x14, "ds_nop", ds_nop, no},
     {0x15, "ds_add_f32", ds_add_f32, no, w, w, no, row_atomic},
     {0x55, "ds_add_rtn_f32", ds_add_f32, w, w, w, no, row_atomic},
-    {0x18, "ds_gws_sema_release_all", nullptr, no},
-    {0x19, "ds_gws_init", nullptr, no, w},
-    {0x1a, "ds_gws_sema_v", nullptr, no},
-    {0x1b, "ds_gws_sema_br", nullptr, no, w},
-    {0x1c, "ds_gws_sema_p", nullptr, no},
-    {0x1d, "ds_gws_barrier", nullptr, no, w},
+    {0x18, "ds_gws_sema_release_all", ds_gws_sema_release_all, no},
+    {0x19, "ds_gws_init", ds_gws_init, no, w},
+    {0x1a, "ds_gws_sema_v", ds_gws_sema_v, no},
+    {0x1b, "ds_gws_sema_br", ds_gws_sema_br, no, w},
+    {0x1c, "ds_gws_sema_p", ds_gws_sema_p, no},
+    {0x1d, "ds_gws_barrier", ds_gws_barrier, no, w},
     {0x1e, "ds_write_b8", lds<store_part<LdsSpace, u8>>, no, w, w, no, row_store},
     {0x1f, "ds_write_b16", lds<store_part<LdsSpace, u16>>, no, w, w, no, row_store},
     {0x2d, "ds_wrxchg_rtn_b32", update<u32, op::swap>, w, w, w, no, row_atomic},

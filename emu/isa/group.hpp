@@ -33,6 +33,7 @@ struct Group {
   bool trace = false;      // print every instruction
   const TrapHandler* trap_handler = nullptr;
   std::uint32_t doorbell = 0;
+  GlobalWaveSync* global_wave_sync = nullptr;
   std::function<void(std::uint32_t m0, bool privileged)> interrupt_handler;
   std::function<void(const Fault&)> exception_handler;
 

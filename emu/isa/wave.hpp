@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include <isa/global_wave_sync.hpp>
+
 #include "instruction.hpp"
 
 namespace emu::isa {
@@ -60,6 +62,7 @@ struct alignas(64) Wave {
   std::uint32_t trap_id; // trapped: s_trap's, 0 for an exception
   bool scc;
   bool wave64;
+  GlobalWaveSync::Wait gws_wait;
   bool privileged; // in the trap handler
   bool halt;       // STATUS.HALT: halts when it leaves the trap handler
   WaveEvent event;

@@ -154,6 +154,7 @@ void WorkgroupExecution::Impl::start(const DispatchState& new_dispatch,
       dispatch.wave32 ? 0 : std::min(rsrc3_shared_vgprs(dispatch.pgm_rsrc3), vgpr_limit - shared_vgprs.first);
   group.trap_handler = dispatch.trap_handler;
   group.doorbell = dispatch.doorbell;
+  group.global_wave_sync = dispatch.global_wave_sync;
   group.simds = rsrc1_wgp_mode(dispatch.pgm_rsrc1) ? 4 : 2;
   group.fault = Fault{};
   group.code_stale = false;
@@ -179,6 +180,7 @@ void WorkgroupExecution::Impl::start_wave(Wave& wave, std::uint32_t index) {
   wave.trapsts = 0;
   wave.scc = false;
   wave.privileged = wave.halt = false;
+  wave.gws_wait = {};
   wave.event = WaveEvent::none;
   wave.vgprs = vgpr_count(dispatch.pgm_rsrc1, dispatch.wave32);
   wave.mode = rsrc1_float_mode(dispatch.pgm_rsrc1) |

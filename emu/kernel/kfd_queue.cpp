@@ -313,6 +313,7 @@ int KfdProcess::alloc_queue_gws(kfd_ioctl_alloc_queue_gws_args& args) {
   if (!args.num_gws && !it->second.gws)
     return -EINVAL;
   it->second.gws = args.num_gws != 0;
+  gpu().set_global_wave_sync(it->second.engine_id, it->second.gws);
   args.first_gws = 0;
   return 0;
 }

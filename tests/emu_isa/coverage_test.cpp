@@ -33,13 +33,9 @@ struct Refusal {
   const char* reason;
 };
 constexpr Refusal refusals[] = {
-    {"ds_gws_", "global wave sync"},
-    {"ds_ordered_count", "global data share"},
-    {"s_endpgm_saved", "the kernel's trap handler only"},
-    {"s_endpgm_ordered_ps_done", "pixel shaders"},
-    {"v_interp_", "pixel shaders"},
-    {"exp", "exports of graphics stages"},
-    {"image_", "image instructions"},
+    {"ds_ordered_count", "global data share"},     {"s_endpgm_saved", "the kernel's trap handler only"},
+    {"s_endpgm_ordered_ps_done", "pixel shaders"}, {"v_interp_", "pixel shaders"},
+    {"exp", "exports of graphics stages"},         {"image_", "image instructions"},
 };
 const Refusal* refusal(std::string_view mnemonic) {
   for (const Refusal& r : refusals)

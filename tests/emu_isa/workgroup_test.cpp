@@ -182,9 +182,8 @@ TEST(Faults, words_that_are_no_instruction_are_illegal) {
 TEST(Faults, what_compute_does_not_have_is_illegal) {
   for (const char* text :
        {"image_load v[0:3], v[0:1], s[0:7] dmask:0xf dim:SQ_RSRC_IMG_2D", "exp mrt0 v0, v1, v2, v3",
-        "ds_gws_barrier v0 gds", "ds_add_u32 v0, v1 gds", "s_code_end", "s_sethalt 1",
-        "s_sendmsg sendmsg(MSG_GS_DONE, GS_OP_NOP)", "s_getreg_b32 s8, hwreg(40)", "s_rfe_b64 s[4:5]",
-        "v_interp_p1_f32 v0, v1, attr0.x"}) {
+        "ds_add_u32 v0, v1 gds", "s_code_end", "s_sethalt 1", "s_sendmsg sendmsg(MSG_GS_DONE, GS_OP_NOP)",
+        "s_getreg_b32 s8, hwreg(40)", "s_rfe_b64 s[4:5]", "v_interp_p1_f32 v0, v1, attr0.x"}) {
     Machine machine;
     EXPECT_EQ(machine.run(text).kind, FaultKind::illegal_instruction) << text;
   }

@@ -101,10 +101,13 @@ public:
 
   // The description has been checked by the caller; ids count up from 0 and the lowest free one is taken.
   QueueId create_queue(const QueueDescription& description);
-  // Both false where there is no such queue.
+  // All false where there is no such queue.
   bool update_queue(QueueId id, const QueueUpdate& update);
   // Good for the kernels that start from now on. A mask of no units at all leaves them waiting.
   bool set_cu_mask(QueueId id, std::vector<std::uint32_t> cu_mask);
+  // Gives the queue's kernels that start from now on the global wave sync, or takes it (KFD's
+  // ALLOC_QUEUE_GWS).
+  bool set_global_wave_sync(QueueId id, bool on);
   // Returns when no engine will touch the queue's memory again: a running kernel is killed at its next slice.
   bool destroy_queue(QueueId id);
   // The process's own trap handler, for all user queues, from the next trap on (KFD's SET_TRAP_HANDLER).

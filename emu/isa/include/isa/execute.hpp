@@ -25,6 +25,8 @@
 
 namespace emu::isa {
 
+class GlobalWaveSync; // global_wave_sync.hpp
+
 // Where the waves of a KFD process go when they trap: KFD's own first-level handler leads there (TBA), with
 // the address of its data (TMA). 0: the process has set none. The process may change both at any time.
 struct TrapHandler {
@@ -58,6 +60,8 @@ struct DispatchState {
   const TrapHandler* trap_handler = nullptr;
   // The queue's doorbell, counted from the first of the process: what MSG_GET_DOORBELL gives.
   std::uint32_t doorbell = 0;
+  // The queue's; null: it has none. Outlives the dispatch.
+  GlobalWaveSync* global_wave_sync = nullptr;
 };
 
 // What one workgroup of a dispatch has of its own.
