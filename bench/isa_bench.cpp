@@ -59,6 +59,8 @@ void loop(benchmark::State& state, Kind kind, bool wave64, bool denormals) {
   std::unique_ptr<CodeCache> cache;
   std::unique_ptr<WorkgroupExecution> execution;
   auto dispatch = Machine::dispatch(launch);
+  constexpr std::uint32_t own_memory = 1 << 16; // threads that store share no cache line
+  dispatch.user_data[0] += own_memory * static_cast<std::uint32_t>(state.thread_index());
   constexpr std::uint32_t keep_denormals_f32 = 3u << (12 + 4);
   if (denormals)
     dispatch.pgm_rsrc1 |= keep_denormals_f32;
