@@ -1,5 +1,7 @@
 #include "dispatch.hpp"
 
+#include <memory/access_section.hpp>
+
 #include <algorithm>
 #include <csignal>
 
@@ -347,6 +349,7 @@ void ShaderArray::run_slice(Worker& worker, std::unique_lock<std::mutex>& lock) 
   Dispatch& d = *resident.dispatch;
   ++d.slices_;
   lock.unlock();
+  std::optional<memory::AccessSection> section(std::in_place);
   if (!resident.started) {
     resident.cache = worker.cache_for(d.description_.space);
     auto& spare = resident.cache->spare;
@@ -381,6 +384,7 @@ void ShaderArray::run_slice(Worker& worker, std::unique_lock<std::mutex>& lock) 
     invocations_.fetch_add(std::uint64_t{1} * resident.position.size[0] * resident.position.size[1] *
                                resident.position.size[2],
                            std::memory_order_acq_rel);
+  section.reset(); // which may have memory to unmap
   lock.lock();
   if (--d.slices_ == 0 && d.paused_.load(std::memory_order_relaxed))
     slice_ended_.notify_all();

@@ -8,6 +8,9 @@ namespace emu::gpu {
 
 namespace {
 
+// Of a copy or a fill, between looks at the page tables: what is unmapped meanwhile is a page fault.
+constexpr std::uint64_t uninterrupted_size = 64 << 10;
+
 const char* name_of(memory::Access access) {
   switch (access) {
   case memory::Access::read:
@@ -54,7 +57,9 @@ void EngineMemory::copy(GpuAddress to, GpuAddress from, std::uint64_t size) {
   while (size > 0) {
     auto [source, source_size] = piece(from, size, memory::Access::read);
     auto [target, target_size] = piece(to, size, memory::Access::write);
-    const std::uint64_t chunk = std::min(source_size, target_size);
+    std::uint64_t chunk = std::min(source_size, target_size);
+    if (source + chunk <= target || target + chunk <= source)
+      chunk = std::min(chunk, uninterrupted_size);
     std::memmove(target, source, chunk);
     to += chunk;
     from += chunk;
@@ -64,7 +69,8 @@ void EngineMemory::copy(GpuAddress to, GpuAddress from, std::uint64_t size) {
 
 void EngineMemory::fill(GpuAddress to, std::uint32_t value, unsigned unit, std::uint64_t size) {
   while (size > 0) {
-    auto [target, chunk] = piece(to, size, memory::Access::write);
+    auto [target, length] = piece(to, size, memory::Access::write);
+    const std::uint64_t chunk = std::min(length, uninterrupted_size);
     if (unit == 1) {
       std::memset(target, static_cast<int>(value & 0xff), chunk);
     } else {

@@ -66,7 +66,7 @@ public:
     if (!translator_.write(va, from, size))
       stop_at_fault();
   }
-  // memmove semantics within a mapping, ascending order across mappings.
+  // In ascending order; memmove semantics where both lie in one mapping.
   void copy(GpuAddress to, GpuAddress from, std::uint64_t size);
   // Repeats the low `unit` bytes of `value` (1, 2 or 4); size is a multiple of unit.
   void fill(GpuAddress to, std::uint32_t value, unsigned unit, std::uint64_t size);

@@ -1,5 +1,6 @@
 #include <gpu/gpu.hpp>
 #include <gpu/segv.hpp>
+#include <memory/access_section.hpp>
 
 #include "pm4.hpp"
 #include "sdma.hpp"
@@ -189,6 +190,16 @@ void Gpu::Implementation::serve() {
   }
 }
 
+namespace {
+
+template <class Engine>
+Step step_of(Engine& engine) {
+  const memory::AccessSection section;
+  return engine.step();
+}
+
+} // namespace
+
 template <class Engine>
 std::optional<Fault> Gpu::Implementation::drive(Engine& engine, EngineContext& context,
                                                 const Limits& limits) {
@@ -210,7 +221,7 @@ std::optional<Fault> Gpu::Implementation::drive(Engine& engine, EngineContext& c
       return Fault{
           FaultKind::hang, no_queue, {}, 0, fmt::format("not done after {} ms", shaders.watchdog().count())};
     }
-    switch (engine.step()) {
+    switch (step_of(engine)) {
     case Step::progressed:
       poll = min_poll;
       break;

@@ -3,6 +3,8 @@
 #include "pm4.hpp"
 #include "sdma.hpp"
 
+#include <memory/access_section.hpp>
+
 #include <fmt/format.h>
 
 namespace emu::gpu {
@@ -145,6 +147,7 @@ void UserQueue::look_at_doorbell() {
 Step UserQueue::step() {
   if (dead_ || !active())
     return Step::idle;
+  const memory::AccessSection section;
   try {
     look_at_doorbell();
     const Step result = serve();

@@ -5,6 +5,8 @@
 #include "user_memory.hpp"
 #include "userptr.hpp"
 
+#include <memory/access_section.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -279,8 +281,10 @@ BufferObject::~BufferObject() {
   if (counted_)
     count(own_usage(), counted_domains_, size_, false); // the placement may have changed
   if (fd_ >= 0) {
-    real::munmap(host_, size_ + page);
+    memory::unmap_behind_accesses(host_, size_ + page);
     fd_table::close_hidden(fd_);
+  } else {
+    memory::wait_for_accesses(); // the program will have other uses for its memory
   }
 }
 

@@ -11,6 +11,8 @@
 #include "user_memory.hpp"
 #include "userptr.hpp"
 
+#include <memory/access_section.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -330,7 +332,7 @@ std::shared_ptr<BufferObject> DrmFile::unbound_memory() {
     return nullptr;
   unbound_ = std::shared_ptr<BufferObject>(upon_zeros.get(), [upon_zeros, zeros](BufferObject*) mutable {
     upon_zeros.reset();
-    real::munmap(zeros, size);
+    memory::unmap_behind_accesses(zeros, size);
   });
   return unbound_;
 }

@@ -7,6 +7,8 @@
 #include "user_memory.hpp"
 #include "vm.hpp"
 
+#include <memory/access_section.hpp>
+
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -146,8 +148,10 @@ void before_change(const void* address, std::size_t length) {
           evicted = true;
         }
   }
-  if (evicted)
+  if (evicted) {
+    memory::wait_for_accesses();
     kfd_userptr_evicted();
+  }
 }
 
 // Every buffer without pages is looked at, as the restore worker does.

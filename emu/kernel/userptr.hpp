@@ -2,8 +2,9 @@
 // goes: what the kernel's MMU notifier does.
 //
 // When a page below such a buffer is unmapped, mapped over or protected, the whole buffer leaves the GPU's
-// page tables before the change and comes back after it, where its pages can be pinned again. Else an access
-// is a page fault. Source: amdgpu_amdkfd_gpuvm.c, amdgpu_amdkfd_evict_userptr() and the restore worker.
+// page tables before the change, which waits for what engines are in the middle of, and comes back after it,
+// where its pages can be pinned again. Else an access is a page fault. Source: amdgpu_amdkfd_gpuvm.c,
+// amdgpu_amdkfd_evict_userptr() and the restore worker.
 //
 // The C library unmaps some memory without being seen to (free() of a large block). An engine that meets such
 // a hole is caught by its SIGSEGV: it is given a page of zeros to go on with, and the page fault is reported.
