@@ -5,6 +5,8 @@
 #include "kernels.hpp"
 #include "machine.hpp"
 
+#include <memory/access_section.hpp>
+
 #include <array>
 #include <cstdlib>
 #include <fcntl.h>
@@ -51,6 +53,31 @@ const std::set<std::uint32_t> pm4_on_graphics{0x12, 0x13, 0x20, 0x26, 0x28, 0x2a
                                               0x43, 0x47, 0x68, 0x69, 0x90, 0x9f, 0x85, 0x86};
 const std::set<std::uint32_t> sdma_opcodes{0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 13, 17};
 
+// Memory that comes and goes at one address, all the time.
+class PassingMemory {
+public:
+  static constexpr std::size_t size = 256 << 10;
+
+  explicit PassingMemory(std::shared_ptr<emu::memory::AddressSpace> space)
+      : space_(std::move(space)),
+        address_(va(mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))),
+        thread_([this](std::stop_token stop) {
+          while (!stop.stop_requested()) {
+            void* host = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            space_->map(address_, size, static_cast<std::byte*>(host), {});
+            std::this_thread::sleep_for(50us);
+            space_->unmap(address_, size);
+            emu::memory::unmap_behind_accesses(host, size);
+          }
+        }) {}
+  std::uint64_t address() const { return address_; }
+
+private:
+  const std::shared_ptr<emu::memory::AddressSpace> space_;
+  const std::uint64_t address_;
+  std::jthread thread_;
+};
+
 class Fuzz : public testing::Test {
 protected:
   static constexpr std::size_t data_bytes = 1 << 20;
@@ -58,7 +85,8 @@ protected:
 
   Fuzz()
       : cases_(from_environment("CUDA_SHIM_FUZZ_CASES", 50'000)),
-        seed_(from_environment("CUDA_SHIM_FUZZ_SEED", 20)), random_(seed_), machine(1ms) {
+        seed_(from_environment("CUDA_SHIM_FUZZ_SEED", 20)), random_(seed_), machine(1ms),
+        passing_(machine.space) {
     std::printf("seed %llu, %llu cases\n", static_cast<unsigned long long>(seed_),
                 static_cast<unsigned long long>(cases_));
     std::fflush(stdout);
@@ -97,6 +125,8 @@ protected:
       return 0;
     case 4:
       return kernels_[below(static_cast<std::uint32_t>(kernels_.size()))] + below(64) * 4;
+    case 5:
+      return passing_.address() + below(PassingMemory::size / 8) * 8;
     default:
       return va(data_) + below(data_bytes / 8) * 8;
     }
@@ -146,6 +176,7 @@ protected:
   const std::uint64_t cases_, seed_;
   std::mt19937_64 random_;
   Machine machine;
+  PassingMemory passing_;
   std::byte* host_ = nullptr;
   std::uint32_t* data_ = nullptr;
   std::vector<std::uint64_t> kernels_;

@@ -140,6 +140,8 @@ public:
     scratch_ = static_cast<std::uint8_t*>(
         mmap(nullptr, scratch_bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     mprotect(scratch_ + scratch_bytes, page, PROT_NONE);
+    // Comes and goes below a buffer; the address stays ours.
+    own_memory_ = mmap(nullptr, passing_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     argument_ = static_cast<std::uint8_t*>(
         mmap(nullptr, 4 * most_argument_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   }
@@ -160,6 +162,7 @@ public:
       const bool good = one_in(16)   ? unknown_request()
                         : one_in(12) ? submission()
                         : one_in(40) ? map()
+                        : one_in(6)  ? pass()
                                      : known_request();
       if (!good)
         return false;
@@ -348,13 +351,106 @@ private:
     return true;
   }
 
+  // Memory that comes and goes while jobs copy from it and to it: KFD's in the first two places, DRM's, and
+  // the program's own.
+  static constexpr std::uint64_t passing_bytes = 1 << 20;
+  static constexpr unsigned passing_places = 4;
+  static std::uint64_t passing_va(unsigned place) {
+    return 0x2000'1000'0000ull + place * 2 * passing_bytes;
+  }
+
+  template <class Args>
+  bool succeeds(Device device, unsigned long number, Args&& args) {
+    return ioctl(fd_of(device), number, &args) >= 0;
+  }
+
+  bool pass() {
+    const unsigned place = below(passing_places);
+    if (place == passing_places - 1 && one_in(2)) {
+      const int protection = one_in(3) ? PROT_NONE : PROT_READ | PROT_WRITE;
+      if (one_in(2))
+        mprotect(own_memory_, passing_bytes, protection);
+      else
+        mmap(own_memory_, passing_bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+      return true;
+    }
+    std::uint64_t& handle = passing_[place];
+    if (place == 2)
+      handle = handle != 0 ? go_from_drm(place, handle) : come_to_drm(place);
+    else
+      handle = handle != 0 ? go_from_kfd(handle) : come_to_kfd(place);
+    return true;
+  }
+  // These answer the handle, or 0.
+  std::uint64_t come_to_kfd(unsigned place) {
+    kfd_ioctl_alloc_memory_of_gpu_args memory{};
+    memory.va_addr = passing_va(place);
+    memory.size = passing_bytes;
+    memory.gpu_id = gpu_id_;
+    memory.flags = ALLOC_MEM_FLAGS_WRITABLE | (place == 0   ? ALLOC_MEM_FLAGS_VRAM
+                                               : place == 1 ? ALLOC_MEM_FLAGS_GTT
+                                                            : ALLOC_MEM_FLAGS_USERPTR);
+    memory.mmap_offset = reinterpret_cast<u64>(own_memory_);
+    if (!succeeds(Device::kfd, ioc::ALLOC_MEMORY_OF_GPU, memory))
+      return 0;
+    succeeds(Device::kfd, ioc::MAP_MEMORY_TO_GPU,
+             kfd_ioctl_map_memory_to_gpu_args{memory.handle, reinterpret_cast<u64>(&gpu_id_), 1, 0});
+    return memory.handle;
+  }
+  std::uint64_t go_from_kfd(std::uint64_t handle) {
+    succeeds(Device::kfd, ioc::UNMAP_MEMORY_FROM_GPU,
+             kfd_ioctl_unmap_memory_from_gpu_args{handle, reinterpret_cast<u64>(&gpu_id_), 1, 0});
+    succeeds(Device::kfd, ioc::FREE_MEMORY_OF_GPU, kfd_ioctl_free_memory_of_gpu_args{handle});
+    return 0;
+  }
+  std::uint64_t come_to_drm(unsigned place) {
+    drm_amdgpu_gem_create create = {};
+    create.in.bo_size = passing_bytes;
+    create.in.domains = AMDGPU_GEM_DOMAIN_GTT;
+    if (!succeeds(Device::render, DRM_IOCTL_AMDGPU_GEM_CREATE, create))
+      return 0;
+    drm_amdgpu_gem_va va = {};
+    va.handle = create.out.handle;
+    va.operation = AMDGPU_VA_OP_REPLACE;
+    va.flags = AMDGPU_VM_PAGE_READABLE | AMDGPU_VM_PAGE_WRITEABLE;
+    va.va_address = passing_va(place);
+    va.map_size = passing_bytes;
+    succeeds(Device::render, DRM_IOCTL_AMDGPU_GEM_VA, va);
+    return create.out.handle;
+  }
+  // What is mapped in its place goes from under the jobs that run.
+  std::uint64_t go_from_drm(unsigned place, std::uint64_t handle) {
+    const std::uint64_t next = one_in(2) ? come_to_drm(place) : 0;
+    drm_gem_close close_args = {};
+    close_args.handle = static_cast<std::uint32_t>(handle);
+    succeeds(Device::render, DRM_IOCTL_GEM_CLOSE, close_args);
+    return next;
+  }
+
+  // COPY, linear, for the DMA ring.
+  std::uint32_t add_copy(std::uint32_t* to, std::uint32_t at) {
+    const std::uint64_t target = passing_va(below(passing_places)),
+                        source = passing_va(below(passing_places));
+    for (const std::uint32_t w :
+         {1u, static_cast<std::uint32_t>(passing_bytes) - 1, 0u, static_cast<std::uint32_t>(source),
+          static_cast<std::uint32_t>(source >> 32), static_cast<std::uint32_t>(target),
+          static_cast<std::uint32_t>(target >> 32)})
+      to[at++] = w;
+    return at;
+  }
+
   // A command submission whose packets, chunks and numbers are right or not.
   bool submission() {
     std::uint32_t* ib = ib_cpu_;
     if (!ib)
       return true;
     std::uint32_t words = 0;
-    if (one_in(3)) {
+    const bool copies = one_in(3);
+    if (copies) {
+      words = add_copy(ib, add_copy(ib, words));
+      while (words < 16)
+        ib[words++] = 0;
+    } else if (one_in(3)) {
       while (words < 16)
         ib[words++] = word();
     } else {
@@ -382,7 +478,7 @@ private:
     drm_amdgpu_cs_chunk_ib command = {};
     command.va_start = ib_va_;
     command.ib_bytes = words * 4;
-    command.ip_type = one_in(4) ? below(4) : AMDGPU_HW_IP_COMPUTE;
+    command.ip_type = one_in(4) ? below(4) : copies ? AMDGPU_HW_IP_DMA : AMDGPU_HW_IP_COMPUTE;
     add(AMDGPU_CHUNK_ID_IB, &command, sizeof command);
     for (std::uint32_t more = below(3); more > 0; --more) {
       std::uint32_t body[6];
@@ -495,6 +591,8 @@ private:
   int kfd_ = -1, render_ = -1, event_ = -1;
   std::uint8_t* scratch_ = nullptr;
   std::uint8_t* argument_ = nullptr;
+  void* own_memory_ = nullptr;
+  std::array<std::uint64_t, passing_places> passing_{}; // handles; 0: not there
   u32 gpu_id_ = 0;
   std::uint32_t context_ = 0;
   std::uint64_t ib_va_ = 0;
