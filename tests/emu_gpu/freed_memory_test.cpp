@@ -239,7 +239,7 @@ TEST(FreedMemory, under_waves) {
       *static_cast<u32*>(data.cpu) = 1;
     program.ended_well([&] { return queue.read_index() == 1; });
   });
-  expect_both_ends();
+  EXPECT_GT(shared_ends().faults, 0u);
 }
 
 class DrmProgram {
