@@ -58,7 +58,7 @@ std::uint32_t descriptor_word1(std::uint64_t base, unsigned gfx_major) {
 Result<void> Queue::Parts::give_scratch(Queue& queue, std::uint32_t lanes) {
   Device& device = queue.device();
   const NodeProperties& node = device.properties();
-  const hsa_kernel_dispatch_packet_t& packet = queue.dispatch(queue.read_index());
+  const hsa_kernel_dispatch_packet_t& packet = queue.published_dispatch(queue.read_index());
   std::uint64_t granule = node.gfx_major() >= 11 ? 256 : 1024;
   std::uint32_t engines = node.shader_engines;
   std::uint32_t slots_per_unit = node.max_slots_scratch_cu ? node.max_slots_scratch_cu : 32;

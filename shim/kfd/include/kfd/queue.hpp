@@ -82,6 +82,12 @@ public:
     publish(index, header | std::uint32_t{setup} << 16);
   }
   void publish_barrier(std::uint64_t index, std::uint16_t header) { publish(index, header); }
+  // A published packet, for a thread that did not write it.
+  const hsa_kernel_dispatch_packet_t& published_dispatch(std::uint64_t index) {
+    static_cast<void>(
+        __atomic_load_n(reinterpret_cast<std::uint32_t*>(ring_ + (index & mask_) * 64), __ATOMIC_ACQUIRE));
+    return dispatch(index);
+  }
 
   // Tells the packet processor that packets up to and including `last` are published.
   void ring_doorbell(std::uint64_t last) { __atomic_store_n(doorbell_, last, __ATOMIC_RELEASE); }
