@@ -138,10 +138,10 @@ int BufferObject::create(std::uint64_t size, std::uint64_t alignment, std::uint3
   if (!(domains & domain_vram) && total_gtt_usage() + size > gtt_size())
     return -ENOMEM;
 
-  int fd = real::memfd_create("amdgpu-bo", MFD_CLOEXEC);
+  int fd = real::memfd_create("amdgpu-bo", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0)
     return fd;
-  if (const int error = real::ftruncate(fd, static_cast<off64_t>(size + page)); error < 0) {
+  if (const int error = real::set_final_size(fd, static_cast<off64_t>(size + page)); error < 0) {
     real::close(fd);
     return error == -EINVAL || error == -EFBIG ? -ENOMEM : error;
   }

@@ -37,6 +37,11 @@ int memfd_create(const char* name, unsigned flags) {
 int ftruncate(int fd, off64_t size) {
   return static_cast<int>(call(SYS_ftruncate, fd, size));
 }
+int set_final_size(int fd, off64_t size) {
+  if (const int error = ftruncate(fd, size); error < 0)
+    return error;
+  return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+}
 int fstat(int fd, struct stat64& out) {
   return static_cast<int>(call(SYS_fstat, fd, &out));
 }

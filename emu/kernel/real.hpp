@@ -15,6 +15,8 @@ long read(int fd, void* to, std::size_t size);
 long write(int fd, const void* from, std::size_t size);
 int memfd_create(const char* name, unsigned flags);
 int ftruncate(int fd, off64_t size);
+// For memfds that allow sealing: of that size, and nobody changes it again. Programs get their descriptors.
+int set_final_size(int fd, off64_t size);
 int fstat(int fd, struct stat64& out); // mode, size, device and inode are right; the rest is the kernel's
 int fcntl(int fd, int command, std::uint64_t argument = 0);
 int readlink(const char* path, char* to, std::size_t size);

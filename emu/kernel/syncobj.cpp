@@ -240,7 +240,7 @@ std::shared_ptr<Syncobj> Syncobj::open(int fd) {
 
 // Moves the contents into a memfd. 0 or a negative errno.
 int Syncobj::share_locked() {
-  const int fd = real::memfd_create(SharedSyncobj::memfd_name, MFD_CLOEXEC);
+  const int fd = real::memfd_create(SharedSyncobj::memfd_name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0)
     return fd;
   const int own = reopen(fd);
@@ -251,7 +251,7 @@ int Syncobj::share_locked() {
   if (fd_ < 0)
     return fd_;
   struct stat64 status;
-  int error = real::ftruncate(fd_, sizeof(SharedSyncobj));
+  int error = real::set_final_size(fd_, sizeof(SharedSyncobj));
   if (error == 0)
     error = real::fstat(fd_, status);
   SharedSyncobj* shared = error < 0 ? nullptr : map_shared(fd_);

@@ -196,6 +196,7 @@ TEST_F(DrmDeviceTest, prime_gives_one_handle_for_one_buffer) {
   const std::uint32_t handle = buffer();
   int exported = -1;
   ASSERT_EQ(drmPrimeHandleToFD(fd(), handle, DRM_CLOEXEC | DRM_RDWR, &exported), 0);
+  EXPECT_NE(ftruncate(exported, 0), 0);
   const UniqueFd dma_buf(exported);
   std::uint32_t again = 0;
   ASSERT_EQ(drmPrimeFDToHandle(fd(), exported, &again), 0);

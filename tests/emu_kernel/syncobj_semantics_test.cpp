@@ -155,6 +155,7 @@ TEST_F(SyncobjTest, wait_any_tells_the_first_and_wait_all_needs_all) {
 TEST_F(SyncobjTest, every_import_gives_a_new_handle_to_the_same_object) {
   const std::uint32_t handle = create();
   const UniqueFd exported = export_fd(handle);
+  EXPECT_NE(ftruncate(exported.get(), 0), 0);
   std::uint32_t first = 0, second = 0;
   ASSERT_EQ(drmSyncobjFDToHandle(fd(), exported.get(), &first), 0);
   ASSERT_EQ(drmSyncobjFDToHandle(fd(), exported.get(), &second), 0);
