@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <thread>
 #include <unistd.h>
 
 #include <core/context.hpp>
@@ -48,23 +49,6 @@ Result<SemaphoreType> check(const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc) {
                                                                   : SemaphoreType::timeline;
 }
 
-// Has the GPU nothing left to do that a signal in this stream would have to stand behind?
-Result<bool> nothing_before(Stream& stream) {
-  Result<bool> idle = stream.idle();
-  if (!idle || !*idle || !stream.blocking())
-    return idle;
-  return stream.context().legacy_stream().idle();
-}
-
-void signal_now(const SemaphoreOperation& signal, Result<void>& first_error) {
-  kfd::Syncobj& syncobj = signal.semaphore->shared()->syncobj;
-  Result<void> signalled = signal.semaphore->type() == SemaphoreType::timeline
-                               ? syncobj.signal_point(signal.value)
-                               : syncobj.signal();
-  if (first_error && !signalled)
-    first_error = signalled;
-}
-
 // Makes the stream wait for the point of a syncobj that `keep` holds alive.
 Result<void> wait_for_point(Stream& stream, const kfd::Syncobj& syncobj, std::uint64_t point,
                             std::shared_ptr<void> keep) {
@@ -88,10 +72,11 @@ Result<void> wait_timeline(Stream& stream, const std::shared_ptr<SharedSemaphore
   return wait_for_point(stream, semaphore->syncobj, value, semaphore);
 }
 
+// For the fence that the semaphore has, or is going to have; it stays there.
 Result<void> wait_binary(Stream& stream, const std::shared_ptr<SharedSemaphore>& semaphore) {
   // Signalled by a stream of ours, not yet carried out: the streams can do that between themselves.
-  if (MarkerRef ours = stream.context().externals().relay().take_pending(*semaphore))
-    return ours->done() ? Result<void>() : stream.wait(std::move(ours));
+  if (MarkerRef ours = stream.context().externals().relay().pending(*semaphore))
+    return stream.wait(std::move(ours));
 
   kfd::Syncobj& syncobj = semaphore->syncobj;
   Result<kfd::WaitResult> submitted = syncobj.wait_available(0, no_deadline);
@@ -101,7 +86,7 @@ Result<void> wait_binary(Stream& stream, const std::shared_ptr<SharedSemaphore>&
   if (!signalled)
     return signalled.error();
   if (*signalled == kfd::WaitResult::satisfied)
-    return syncobj.reset();
+    return {};
 
   // The next submission of the other side replaces the fence: keep this one.
   Result<std::shared_ptr<kfd::Syncobj>> snapshot = stream.context().externals().relay().spare_syncobj();
@@ -109,13 +94,33 @@ Result<void> wait_binary(Stream& stream, const std::shared_ptr<SharedSemaphore>&
     return snapshot.error();
   if (Result<void> copied = syncobj.transfer_to(**snapshot, 0, 0); !copied)
     return copied;
-  if (Result<void> emptied = syncobj.reset(); !emptied)
-    return emptied;
   const kfd::Syncobj& fence = **snapshot;
   return wait_for_point(stream, fence, 0, *std::move(snapshot));
 }
 
+// Somebody may wait already, and several semaphores go together: what fails is tried again, in case that the
+// kernel was out of memory.
+template <class Call>
+Result<void> persistently(Call&& call) {
+  constexpr int attempts = 8;
+  for (int i = 1; i < attempts; ++i) {
+    if (call())
+      return {};
+    std::this_thread::yield();
+  }
+  return call();
+}
+
 } // namespace
+
+Result<void> SharedSemaphore::signal(std::uint64_t value) {
+  return persistently(
+      [&] { return type == SemaphoreType::timeline ? syncobj.signal_point(value) : syncobj.signal(); });
+}
+
+Result<void> SharedSemaphore::reset() {
+  return persistently([&] { return syncobj.reset(); });
+}
 
 Result<ExternalSemaphore*> import_external_semaphore(Context& context,
                                                      const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc) {
@@ -137,35 +142,36 @@ Result<ExternalSemaphore*> import_external_semaphore(Context& context,
 
 Result<void> signal_semaphores(Stream& stream, std::span<const SemaphoreOperation> operations) {
   Relay& relay = stream.context().externals().relay();
-  bool performed = relay.flush();
-  Result<bool> idle = nothing_before(stream);
-  if (!idle)
-    return idle.error();
-  if (performed && *idle) {
-    Result<void> outcome;
+  Result<bool> nothing_before = stream.caught_up();
+  if (!nothing_before)
+    return nothing_before.error();
+  if (*nothing_before && relay.flush()) {
+    Result<void> first_error;
     for (const SemaphoreOperation& operation : operations)
-      signal_now(operation, outcome);
-    return outcome;
+      if (Result<void> signalled = operation.semaphore->shared()->signal(operation.value); !signalled)
+        first_error = first_error ? signalled : first_error;
+    return first_error;
   }
 
   Result<MarkerRef> marker = stream.context().acquire_marker(kfd::SignalKind::polled);
   if (!marker)
     return marker.error();
-  // From here on nobody can take a fence of an earlier frame for this one's.
-  for (const SemaphoreOperation& operation : operations)
-    if (operation.semaphore->type() == SemaphoreType::binary)
-      if (Result<void> emptied = operation.semaphore->shared()->syncobj.reset(); !emptied)
-        return emptied;
   if (Result<void> watched = relay.watch(**marker); !watched)
     return watched;
   if (Result<void> recorded = stream.record(*marker); !recorded)
     return recorded;
+  // Once all else has succeeded. From here on nobody can take a fence of an earlier frame for this one's.
+  for (const SemaphoreOperation& operation : operations)
+    if (operation.semaphore->type() == SemaphoreType::binary)
+      if (Result<void> emptied = operation.semaphore->shared()->reset(); !emptied)
+        return emptied;
   relay.signal_after(*marker, operations);
   return {};
 }
 
 Result<void> wait_semaphores(Stream& stream, std::span<const SemaphoreOperation> operations) {
-  stream.context().externals().relay().flush();
+  Relay& relay = stream.context().externals().relay();
+  relay.flush();
   for (const SemaphoreOperation& operation : operations) {
     const std::shared_ptr<SharedSemaphore>& semaphore = operation.semaphore->shared();
     Result<void> waiting = semaphore->type == SemaphoreType::timeline
@@ -173,6 +179,13 @@ Result<void> wait_semaphores(Stream& stream, std::span<const SemaphoreOperation>
                                : wait_binary(stream, semaphore);
     if (!waiting)
       return waiting;
+  }
+  // Once nothing else can fail: the next wait of a binary semaphore is for another fence.
+  for (const SemaphoreOperation& operation : operations) {
+    SharedSemaphore& semaphore = *operation.semaphore->shared();
+    if (semaphore.type == SemaphoreType::binary && !relay.take_back(semaphore))
+      if (Result<void> emptied = semaphore.reset(); !emptied)
+        return emptied;
   }
   return {};
 }

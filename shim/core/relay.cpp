@@ -1,5 +1,6 @@
 #include <core/relay.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -15,19 +16,10 @@
 
 namespace shim::core {
 
-// There is nobody left to return an error to, and somebody waits: the call is made again, in case that the
-// kernel was out of memory.
+// There is nobody left to return an error to.
 void Relay::perform(const Outgoing& signal) {
-  if (!signal.semaphore)
-    return;
-  constexpr int attempts = 8;
-  kfd::Syncobj& syncobj = signal.semaphore->syncobj;
-  const bool timeline = signal.semaphore->type == SemaphoreType::timeline;
-  for (int i = 0; i < attempts; ++i) {
-    if (timeline ? syncobj.signal_point(signal.value) : syncobj.signal())
-      return;
-    std::this_thread::yield();
-  }
+  if (signal.semaphore)
+    static_cast<void>(signal.semaphore->signal(signal.value));
 }
 
 Relay::Relay(kfd::Device& gpu, kfd::SyncobjFeatures features) : gpu_(gpu), features_(features) {}
@@ -60,11 +52,13 @@ Relay::~Relay() {
 
 Result<void> Relay::watch(Marker& marker) {
   std::lock_guard lock(out_mutex_);
-  if (!waker_.prepared()) {
+  if (!waker_.prepared())
     if (Result<void> prepared = waker_.prepare(gpu_); !prepared)
       return prepared;
+  if (!out_thread_.joinable())
     out_thread_ = start_relay_thread("cuda-signals", [this] { run_out(); });
-  }
+  if (out_ended_)
+    return util::fail(CUDA_ERROR_UNKNOWN, "the thread that signals semaphores has ended");
   waker_.watch(marker);
   return {};
 }
@@ -74,7 +68,7 @@ void Relay::signal_after(const MarkerRef& marker, std::span<const SemaphoreOpera
   for (const SemaphoreOperation& signal : signals)
     outgoing_.push_back({marker, signal.semaphore->shared(), signal.value});
   // The event may have come before the thread could know what for.
-  if (gpu_.fault())
+  if (out_ended_)
     signal_everything_locked();
   else if (marker->done())
     flush_locked();
@@ -110,14 +104,24 @@ void Relay::signal_everything_locked() {
   performed_.notify_all();
 }
 
-MarkerRef Relay::take_pending(const SharedSemaphore& semaphore) {
+Relay::Outgoing* Relay::pending_locked(const SharedSemaphore& semaphore) {
+  auto latest = std::find_if(outgoing_.rbegin(), outgoing_.rend(),
+                             [&](const Outgoing& entry) { return entry.semaphore.get() == &semaphore; });
+  return latest == outgoing_.rend() ? nullptr : &*latest;
+}
+
+MarkerRef Relay::pending(const SharedSemaphore& semaphore) {
   std::lock_guard lock(out_mutex_);
-  for (auto entry = outgoing_.rbegin(); entry != outgoing_.rend(); ++entry)
-    if (entry->semaphore.get() == &semaphore) {
-      entry->semaphore.reset(); // what is left is dropped once its marker is done
-      return entry->marker;
-    }
-  return {};
+  const Outgoing* entry = pending_locked(semaphore);
+  return entry ? entry->marker : MarkerRef();
+}
+
+bool Relay::take_back(const SharedSemaphore& semaphore) {
+  std::lock_guard lock(out_mutex_);
+  Outgoing* entry = pending_locked(semaphore);
+  if (entry)
+    entry->semaphore.reset(); // what is left is dropped once its marker is done
+  return entry != nullptr;
 }
 
 void Relay::run_out() {
@@ -125,6 +129,7 @@ void Relay::run_out() {
     if (!waker_.sleep()) {
       // The GPU has faulted: nothing more will be done, and nobody outside shall wait for it.
       std::lock_guard lock(out_mutex_);
+      out_ended_ = true;
       signal_everything_locked();
       return;
     }
@@ -134,7 +139,7 @@ void Relay::run_out() {
 
 void Relay::drain(std::chrono::nanoseconds limit) {
   std::unique_lock lock(out_mutex_);
-  auto nothing_left = [this] { return flush_locked() || gpu_.fault(); };
+  auto nothing_left = [this] { return flush_locked() || out_ended_; };
   if (limit == kfd::wait_forever)
     performed_.wait(lock, nothing_left);
   else

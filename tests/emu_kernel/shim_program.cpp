@@ -50,8 +50,9 @@ constexpr std::size_t external_bytes = 65536;
 
 // What Vulkan would give: a buffer and a semaphore.
 struct Exported {
-  int render = -1, memory = -1, semaphore = -1;
-  std::uint32_t syncobj = 0; // what `semaphore` stands for
+  int render = -1, memory = -1;
+  int semaphores[2] = {-1, -1};
+  std::uint32_t syncobjs[2] = {}; // what the semaphores stand for
 };
 
 // One of the program's own calls, which may be the one that fails.
@@ -73,21 +74,24 @@ bool make_exported(Exported& exported) {
   gem.in.bo_size = external_bytes;
   gem.in.domains = AMDGPU_GEM_DOMAIN_VRAM;
   drm_prime_handle prime{};
-  drm_syncobj_create syncobj{};
-  drm_syncobj_handle handle{};
   if (exported.render < 0 || ioctl(exported.render, DRM_IOCTL_AMDGPU_GEM_CREATE, &gem) != 0)
     return false;
   prime.handle = gem.out.handle;
   prime.flags = DRM_CLOEXEC | DRM_RDWR;
-  if (ioctl(exported.render, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime) != 0 ||
-      ioctl(exported.render, DRM_IOCTL_SYNCOBJ_CREATE, &syncobj) != 0)
-    return false;
-  handle.handle = syncobj.handle;
-  if (ioctl(exported.render, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &handle) != 0)
+  if (ioctl(exported.render, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime) != 0)
     return false;
   exported.memory = prime.fd;
-  exported.syncobj = syncobj.handle;
-  exported.semaphore = handle.fd;
+  for (int i = 0; i < 2; ++i) {
+    drm_syncobj_create syncobj{};
+    drm_syncobj_handle handle{};
+    if (ioctl(exported.render, DRM_IOCTL_SYNCOBJ_CREATE, &syncobj) != 0)
+      return false;
+    handle.handle = syncobj.handle;
+    if (ioctl(exported.render, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &handle) != 0)
+      return false;
+    exported.syncobjs[i] = syncobj.handle;
+    exported.semaphores[i] = handle.fd;
+  }
   return true;
 }
 
@@ -212,15 +216,11 @@ private:
       return false;
     later([mapped] { cuMemFree(mapped); });
 
-    CUexternalSemaphore semaphore = nullptr;
-    CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC semaphore_desc{};
-    semaphore_desc.type = CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD;
-    semaphore_desc.handle.fd = fcntl(exported_.semaphore, F_DUPFD_CLOEXEC, 0);
-    if (!ok(cuImportExternalSemaphore(&semaphore, &semaphore_desc), "cuImportExternalSemaphore")) {
-      close(semaphore_desc.handle.fd);
-      return false;
-    }
-    later([semaphore] { cuDestroyExternalSemaphore(semaphore); });
+    CUexternalSemaphore semaphores[2] = {};
+    for (int i = 0; i < 2; ++i)
+      if (!import(exported_.semaphores[i], semaphores[i]))
+        return false;
+    CUexternalSemaphore semaphore = semaphores[0];
     CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS signal{};
     CUDA_EXTERNAL_SEMAPHORE_WAIT_PARAMS wait{};
     std::vector<std::uint32_t> seen(count);
@@ -232,36 +232,66 @@ private:
               "cuWaitExternalSemaphoresAsync") &&
            ok(cuStreamSynchronize(stream_), "cuStreamSynchronize") &&
            ok(cuMemcpyDtoH(seen.data(), mapped, bytes), "cuMemcpyDtoH of external memory") &&
-           right(seen[count - 1] == 9, "external memory");
+           right(seen[count - 1] == 9, "external memory") && both_or_none(semaphores);
   }
 
-  // What Vulkan does at the other end of the semaphore.
-  bool peer_waits(CUexternalSemaphore semaphore) {
-    constexpr std::int64_t patience_ns = 5'000'000'000;
-    CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS signal{};
-    if (!ok(cuMemsetD32Async(data_, 3, count, stream_), "cuMemsetD32Async") ||
-        !ok(cuSignalExternalSemaphoresAsync(&semaphore, &signal, 1, stream_),
-            "cuSignalExternalSemaphoresAsync"))
+  bool import(int fd, CUexternalSemaphore& semaphore) {
+    CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC description{};
+    description.type = CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD;
+    description.handle.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (!ok(cuImportExternalSemaphore(&semaphore, &description), "cuImportExternalSemaphore")) {
+      close(description.handle.fd);
       return false;
+    }
+    later([imported = semaphore] { cuDestroyExternalSemaphore(imported); });
+    return true;
+  }
+
+  // What Vulkan does at the other end of a semaphore.
+  bool peer_sees(int i, std::int64_t patience_ns) {
     timespec now{};
     clock_gettime(CLOCK_MONOTONIC, &now);
     drm_syncobj_wait wait{};
-    wait.handles = reinterpret_cast<std::uint64_t>(&exported_.syncobj);
+    wait.handles = reinterpret_cast<std::uint64_t>(&exported_.syncobjs[i]);
     wait.count_handles = 1;
     wait.flags = DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT;
     wait.timeout_nsec = now.tv_sec * 1'000'000'000ll + now.tv_nsec + patience_ns;
-    return right(own_call(exported_.render, DRM_IOCTL_SYNCOBJ_WAIT, wait),
-                 "a semaphore that is never signaled");
+    return own_call(exported_.render, DRM_IOCTL_SYNCOBJ_WAIT, wait);
+  }
+  bool peer_waits(CUexternalSemaphore semaphore) {
+    constexpr std::int64_t patience_ns = 5'000'000'000;
+    CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS signal{};
+    return ok(cuMemsetD32Async(data_, 3, count, stream_), "cuMemsetD32Async") &&
+           ok(cuSignalExternalSemaphoresAsync(&semaphore, &signal, 1, stream_),
+              "cuSignalExternalSemaphoresAsync") &&
+           right(peer_sees(0, patience_ns), "a semaphore that is never signaled");
   }
   bool peer_signals(CUexternalSemaphore semaphore) {
     drm_syncobj_array signal{};
-    signal.handles = reinterpret_cast<std::uint64_t>(&exported_.syncobj);
+    signal.handles = reinterpret_cast<std::uint64_t>(exported_.syncobjs);
     signal.count_handles = 1;
     CUDA_EXTERNAL_SEMAPHORE_WAIT_PARAMS wait{};
     return right(own_call(exported_.render, DRM_IOCTL_SYNCOBJ_SIGNAL, signal), "the program's own signal") &&
            ok(cuWaitExternalSemaphoresAsync(&semaphore, &wait, 1, stream_),
               "cuWaitExternalSemaphoresAsync") &&
            ok(cuStreamSynchronize(stream_), "cuStreamSynchronize");
+  }
+  // A call for two semaphores that fails has done nothing to either.
+  bool both_or_none(const CUexternalSemaphore (&semaphores)[2]) {
+    CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS signals[2] = {};
+    CUDA_EXTERNAL_SEMAPHORE_WAIT_PARAMS waits[2] = {};
+    drm_syncobj_array both{};
+    both.handles = reinterpret_cast<std::uint64_t>(exported_.syncobjs);
+    both.count_handles = 2;
+    if (!right(own_call(exported_.render, DRM_IOCTL_SYNCOBJ_RESET, both), "the program's own reset"))
+      return false;
+    if (!ok(cuSignalExternalSemaphoresAsync(semaphores, signals, 2, stream_),
+            "cuSignalExternalSemaphoresAsync of two"))
+      return right(!peer_sees(0, 0) && !peer_sees(1, 0), "half of a signal") && false;
+    if (!ok(cuWaitExternalSemaphoresAsync(semaphores, waits, 2, stream_),
+            "cuWaitExternalSemaphoresAsync of two"))
+      return right(peer_sees(0, 0) && peer_sees(1, 0), "half of a wait") && false;
+    return ok(cuStreamSynchronize(stream_), "cuStreamSynchronize");
   }
 
   const Exported& exported_;

@@ -202,6 +202,21 @@ TEST(timeline, an_idle_stream_signals_within_the_call) {
   EXPECT_EQ(shared.vulkan.value(), 1ull << 40);
 }
 
+TEST(timeline, an_idle_blocking_stream_signals_within_the_call_though_another_has_work) {
+  Shared shared(Semaphore::Kind::timeline);
+  CUstream busy = nullptr;
+  CUstream idle = nullptr;
+  CU(cuStreamCreate(&busy, CU_STREAM_DEFAULT));
+  CU(cuStreamCreate(&idle, CU_STREAM_DEFAULT));
+  {
+    Gate gate(busy);
+    signal(idle, {shared.op(3)});
+    EXPECT_EQ(shared.vulkan.value(), 3u);
+  }
+  CU(cuStreamDestroy(idle));
+  CU(cuStreamDestroy(busy));
+}
+
 TEST(timeline, signals_of_a_stream_come_in_its_order) {
   Shared shared(Semaphore::Kind::timeline);
   Stream stream;

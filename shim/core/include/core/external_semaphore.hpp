@@ -26,6 +26,10 @@ enum class SemaphoreType : std::uint8_t { binary, timeline };
 struct SharedSemaphore {
   SemaphoreType type = SemaphoreType::binary;
   kfd::Syncobj syncobj;
+
+  // `value`: for a timeline. Both are tried several times where the kernel refuses.
+  Result<void> signal(std::uint64_t value);
+  Result<void> reset();
 };
 
 class ExternalSemaphore {
@@ -60,12 +64,12 @@ struct SemaphoreOperation {
 };
 
 // In stream order: the semaphores become signalled once everything before this in the stream is done. When it
-// returns, no binary semaphore holds an older fence any more.
+// returns, no binary semaphore holds an older fence any more; where it fails, all are what they were.
 Result<void> signal_semaphores(Stream& stream, std::span<const SemaphoreOperation> operations);
 
 // In stream order: what follows in the stream waits until all are signalled. A binary semaphore's fence is
 // taken inside the call, which therefore blocks until the other side has submitted the signal; a timeline's
-// value may be signalled later.
+// value may be signalled later. Where it fails no binary semaphore has lost its fence.
 Result<void> wait_semaphores(Stream& stream, std::span<const SemaphoreOperation> operations);
 
 // Safe with signals and waits in flight: they still happen.

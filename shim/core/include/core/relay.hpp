@@ -42,10 +42,11 @@ public:
   void signal_after(const MarkerRef& marker, std::span<const SemaphoreOperation> signals);
   // Performs what is due now; true where nothing is left pending.
   bool flush();
-  // Takes back the latest pending signal of a binary semaphore: the marker that it hangs on, empty where
-  // there is none. The semaphore stays reset.
-  MarkerRef take_pending(const SharedSemaphore& semaphore);
-  // Until everything pending is performed; returns early on a fault or after `limit`.
+  // The marker that the latest pending signal of a binary semaphore hangs on, empty where there is none.
+  MarkerRef pending(const SharedSemaphore& semaphore);
+  // Drops that signal; false where there is none (any more). The semaphore stays reset.
+  bool take_back(const SharedSemaphore& semaphore);
+  // Performs everything pending when it is due; after `limit`, or on a fault, all the same.
   void drain(std::chrono::nanoseconds limit);
 
   // --- in ---
@@ -75,6 +76,7 @@ private:
   static void perform(const Outgoing& signal);
   void run_out();
   bool flush_locked();
+  Outgoing* pending_locked(const SharedSemaphore& semaphore);
   void signal_everything_locked();
   Result<void> start_in_locked();
   Result<Incoming*> free_slot_locked();
@@ -89,6 +91,7 @@ private:
   std::condition_variable performed_;
   Waker waker_;
   std::thread out_thread_;
+  bool out_ended_ = false; // before its time: the GPU has faulted, or the kernel does not let it sleep
   std::atomic<bool> stopping_ = false;
 
   std::mutex in_mutex_;
