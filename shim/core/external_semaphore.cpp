@@ -64,6 +64,8 @@ Result<void> wait_for_point(Stream& stream, const kfd::Syncobj& syncobj, std::ui
 
 Result<void> wait_timeline(Stream& stream, const std::shared_ptr<SharedSemaphore>& semaphore,
                            std::uint64_t value) {
+  if (value == 0) // reached from the start; to the kernel point 0 is whatever comes first
+    return {};
   Result<kfd::WaitResult> reached = semaphore->syncobj.wait_signaled(value, only_look);
   if (!reached)
     return reached.error();

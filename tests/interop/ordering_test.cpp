@@ -202,6 +202,36 @@ TEST(timeline, an_idle_stream_signals_within_the_call) {
   EXPECT_EQ(shared.vulkan.value(), 1ull << 40);
 }
 
+TEST(timeline, has_reached_0_from_the_start) {
+  Shared shared(Semaphore::Kind::timeline);
+  Stream stream;
+  wait(stream, {shared.op(0)});
+  EXPECT_EQ(cuStreamQuery(stream), CUDA_SUCCESS);
+  signal(stream, {shared.op(0)});
+  EXPECT_EQ(shared.vulkan.value(), 0u);
+}
+
+TEST(timeline, goes_up_to_the_largest_number) {
+  constexpr std::uint64_t largest = ~std::uint64_t{0};
+  Shared shared(Semaphore::Kind::timeline);
+  Stream stream;
+  Stream other;
+  wait(other, {shared.op(largest)});
+  signal(stream, {shared.op(largest - 1)});
+  EXPECT_TRUE(waits(other));
+  signal(stream, {shared.op(largest)});
+  EXPECT_EQ(cuStreamSynchronize(other), CUDA_SUCCESS);
+  EXPECT_EQ(shared.vulkan.value(), largest);
+}
+
+TEST(timeline, keeps_its_value_where_a_signal_repeats_or_goes_down) {
+  Shared shared(Semaphore::Kind::timeline);
+  Stream stream;
+  for (unsigned value : {7, 7, 5})
+    signal(stream, {shared.op(value)});
+  EXPECT_EQ(shared.vulkan.value(), 7u);
+}
+
 TEST(timeline, an_idle_blocking_stream_signals_within_the_call_though_another_has_work) {
   Shared shared(Semaphore::Kind::timeline);
   CUstream busy = nullptr;
