@@ -144,6 +144,7 @@ void Relay::drain(std::chrono::nanoseconds limit) {
     performed_.wait(lock, nothing_left);
   else
     performed_.wait_for(lock, limit, nothing_left);
+  signal_everything_locked();
 }
 
 // --- in ---

@@ -1,12 +1,15 @@
 // The CUDA half of process_test: another process with descriptors of the first one's Vulkan objects.
 //
-//   other_process write MEMORY_FD SIZE VALUE TIMELINE_FD   fills the memory, then signals 1
-//   other_process leave TIMELINE_FD NEVER_FD               ends with a signal to 1 that waits for what never
-//   comes other_process early MEMORY_FD                          calls before there is a context
+//   other_process write MEMORY_FD SIZE VALUE TIMELINE_FD
+//                                                 fills the memory, then signals 1
+//   other_process leave TIMELINE_FD NEVER_FD      ends with a signal to 1 that waits for what never comes
+//   other_process abandon TIMELINE_FD             ends with a signal to 1 behind work that never ends
+//   other_process early MEMORY_FD                 calls before there is a context
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <unistd.h>
 
 #include <cuda.h>
 
@@ -80,6 +83,21 @@ int leave(char** arguments) {
   return cuStreamQuery(stream) == CUDA_ERROR_NOT_READY ? 0 : 1; // and nothing is cleaned up
 }
 
+int abandon(char** arguments) {
+  if (open_device() != 0)
+    return 1;
+  CUexternalSemaphore signalled = nullptr;
+  CHECK(import_timeline(&signalled, arguments[0]));
+  CUstream stream = nullptr;
+  CHECK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK(cuLaunchHostFunc(
+      stream, [](void*) { ::pause(); }, nullptr));
+  CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS signal{};
+  signal.params.fence.value = 1;
+  CHECK(cuSignalExternalSemaphoresAsync(&signalled, &signal, 1, stream));
+  return cuStreamQuery(stream) == CUDA_ERROR_NOT_READY ? 0 : 1;
+}
+
 int early(char** arguments) {
   CUexternalMemory memory = nullptr;
   if (import_memory(&memory, arguments[0], 4096) != CUDA_ERROR_NOT_INITIALIZED)
@@ -95,6 +113,8 @@ int main(int argc, char** argv) {
     return write(argv + 2);
   if (argc == 4 && std::strcmp(argv[1], "leave") == 0)
     return leave(argv + 2);
+  if (argc == 3 && std::strcmp(argv[1], "abandon") == 0)
+    return abandon(argv + 2);
   if (argc == 3 && std::strcmp(argv[1], "early") == 0)
     return early(argv + 2);
   return 2;

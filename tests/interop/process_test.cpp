@@ -61,6 +61,14 @@ TEST(another_process, that_ends_releases_whoever_waits_for_it) {
   ::close(never_fd);
 }
 
+TEST(another_process, that_ends_before_its_work_releases_whoever_waits_for_it) {
+  Semaphore awaited(Semaphore::Kind::timeline);
+  int awaited_fd = awaited.export_fd();
+  EXPECT_EQ(run_other_process({"abandon", inherited(awaited_fd)}), 0);
+  EXPECT_TRUE(awaited.wait(1, 1s));
+  ::close(awaited_fd);
+}
+
 TEST(another_process, is_told_that_it_calls_too_early) {
   Buffer buffer(4096);
   int fd = buffer.export_fd();
