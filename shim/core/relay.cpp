@@ -10,8 +10,8 @@
 #include <thread>
 
 #include <kfd/fork.hpp>
+#include <util/thread.hpp>
 
-#include "relay_thread.hpp"
 #include "sliced_waits.hpp"
 
 namespace shim::core {
@@ -34,7 +34,7 @@ Relay::~Relay() {
   }
   stopping_ = true;
   if (out_thread_.joinable()) {
-    static_cast<void>(waker_.wake());
+    waker_.wake_to_end();
     out_thread_.join();
   }
   {
@@ -56,7 +56,7 @@ Result<void> Relay::watch(Marker& marker) {
     if (Result<void> prepared = waker_.prepare(gpu_); !prepared)
       return prepared;
   if (!out_thread_.joinable())
-    out_thread_ = start_relay_thread("cuda-signals", [this] { run_out(); });
+    out_thread_ = util::start_thread("cuda-signals", [this] { run_out(); });
   if (out_ended_)
     return util::fail(CUDA_ERROR_UNKNOWN, "the thread that signals semaphores has ended");
   waker_.watch(marker);
@@ -160,7 +160,7 @@ Result<void> Relay::start_in_locked() {
   if (!epoll_.valid() || !stop_in_.valid() ||
       epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_in_.get(), &event) != 0)
     return util::fail_errno("epoll for semaphores", errno);
-  in_thread_ = start_relay_thread("cuda-waits", [this] { run_in(); });
+  in_thread_ = util::start_thread("cuda-waits", [this] { run_in(); });
   return {};
 }
 

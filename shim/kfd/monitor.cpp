@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <csignal>
-#include <pthread.h>
 
 #include <kfd/fork.hpp>
+#include <util/thread.hpp>
 
 #include "ioctl.hpp"
 #include "queue_error.hpp"
@@ -39,16 +38,7 @@ Result<std::unique_ptr<FaultMonitor>> FaultMonitor::start(Device& device) {
     return hardware.error();
   monitor->hardware_event_ = *hardware;
 
-  // The program's signal handlers run on its own threads.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  for (int synchronous : {SIGSEGV, SIGBUS, SIGFPE, SIGILL})
-    sigdelset(&all, synchronous);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  monitor->thread_ = std::thread([raw = monitor.get()] { raw->run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_setname_np(monitor->thread_.native_handle(), "cuda-faults");
+  monitor->thread_ = util::start_thread("cuda-faults", [raw = monitor.get()] { raw->run(); });
   return monitor;
 }
 
@@ -61,7 +51,8 @@ FaultMonitor::~FaultMonitor() {
   EventPage& events = *device_->process_->events_;
   if (thread_.joinable()) {
     stopping_.store(true);
-    static_cast<void>(events.set(queue_event_.id));
+    if (!events.set(queue_event_.id))
+      events.destroy(queue_event_); // which wakes its waiters, too
     thread_.join();
   }
   for (const Event* event : {&queue_event_, &memory_event_, &hardware_event_})

@@ -70,7 +70,8 @@ Result<void> wait_for_event(int kfd, const Event& event, std::uint32_t milliseco
 SignalPool::~SignalPool() {
   for (const std::deque<SignalWaiters>* list : {&events_, &waker_events_})
     for (const SignalWaiters& waiters : *list)
-      device_->process_->events_->destroy(waiters.event);
+      if (!waiters.event_gone)
+        device_->process_->events_->destroy(waiters.event);
 }
 
 Result<amd_signal_t*> SignalPool::fresh_slot_locked() {
@@ -159,7 +160,7 @@ void SignalPool::release(Signal& signal) {
   std::lock_guard lock(mutex_);
   if (signal.kind_ == SignalKind::polled)
     free_polled_.push_back(signal.raw_);
-  else
+  else if (!signal.waiters_->event_gone)
     (signal.kind_ == SignalKind::waker ? free_wakers_ : free_interrupting_)
         .push_back({signal.raw_, signal.waiters_});
 }
@@ -179,6 +180,14 @@ Signal::~Signal() {
 Result<void> Signal::set_and_wake(std::int64_t value) {
   set(value);
   return device_->process_->events_->set(waiters_->event.id);
+}
+
+void Signal::end_waits() {
+  EventPage& events = *device_->process_->events_;
+  if (events.set(waiters_->event.id))
+    return;
+  events.destroy(waiters_->event); // which wakes its waiters, too
+  waiters_->event_gone = true;
 }
 
 Result<WaitResult> Signal::wait_below(std::int64_t limit, std::chrono::nanoseconds timeout) const {

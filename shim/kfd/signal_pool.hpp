@@ -19,6 +19,7 @@ struct SignalWaiters {
   std::condition_variable changed;
   bool has_leader = false;
   Event event;
+  bool event_gone = false; // destroyed early: nobody is to wait for it again
 };
 
 // Signals of one device, made in slabs and never given back before the device goes.

@@ -139,8 +139,7 @@ TEST_F(ShimFailures, every_call_refused) {
   fail_each("EINVAL", false);
 }
 
-// Whatever it is that never works. SET_EVENT is left out: the kernel refuses it for unknown events only, and
-// nothing else wakes a thread that sleeps in KFD.
+// Whatever it is that never works.
 TEST_F(ShimFailures, every_kind_of_call_fails_for_good) {
   for (const char* call : {"open",
                            "mmap",
@@ -149,6 +148,7 @@ TEST_F(ShimFailures, every_kind_of_call_fails_for_good) {
                            "AMDKFD_IOC_SET_MEMORY_POLICY",
                            "AMDKFD_IOC_GET_PROCESS_APERTURES_NEW",
                            "AMDKFD_IOC_CREATE_EVENT",
+                           "AMDKFD_IOC_SET_EVENT",
                            "AMDKFD_IOC_WAIT_EVENTS",
                            "AMDKFD_IOC_CREATE_QUEUE",
                            "AMDKFD_IOC_ALLOC_MEMORY_OF_GPU",

@@ -24,6 +24,8 @@ public:
   // The GPU wakes the thread when it completes this polled marker: before the marker goes into a stream.
   void watch(Marker& marker) { marker.signal.raise_through(signal_); }
   Result<void> wake() { return signal_.set_and_wake(0); }
+  // For the last time, even where the kernel refuses to raise events.
+  void wake_to_end() { signal_.end_waits(); }
   // May return early. An error ends it: the device's after a fault, the kernel's where it never works.
   Result<void> sleep() {
     Result<void> slept = signal_.wait_raised();

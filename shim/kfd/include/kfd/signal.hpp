@@ -79,6 +79,9 @@ public:
   // return early. For one thread at a time. The device's error after a fault.
   Result<void> wait_raised(std::chrono::nanoseconds timeout = wait_forever) const;
 
+  // Wakes the thread that sleeps in wait_raised(), for good: the waker is of no use any more.
+  void end_waits();
+
   SignalKind kind() const { return kind_; }
   std::uint32_t event_id() const { return raw_->event_id; }
 
