@@ -4,8 +4,7 @@
 
 #include <core/stream.hpp>
 #include <kfd/fork.hpp>
-
-#include "relay_thread.hpp"
+#include <util/thread.hpp>
 
 namespace shim::core {
 
@@ -27,7 +26,7 @@ HeldStreams::~HeldStreams() {
 void HeldStreams::add(Stream& stream) {
   std::lock_guard lock(mutex_);
   if (!thread_.joinable())
-    thread_ = start_relay_thread("cuda-held", [this] { run(); });
+    thread_ = util::start_thread("cuda-held", [this] { run(); });
   held_.push_back(&stream);
   ++count_;
   look_ = true;

@@ -1,6 +1,7 @@
 #include <core/host_functions.hpp>
 
 #include <algorithm>
+#include <iterator>
 
 #include <core/context.hpp>
 #include <core/device.hpp>
@@ -13,11 +14,11 @@ HostFunctions::~HostFunctions() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
-    if (waker_.prepared())
-      (void)waker_.wake();
   }
-  if (thread_.joinable())
+  if (thread_.joinable()) {
+    waker_.wake_to_end();
     thread_.join();
+  }
 }
 
 Result<void> HostFunctions::start_locked() {
@@ -49,8 +50,16 @@ Result<void> HostFunctions::enqueue(Stream& stream, std::function<void(CUresult)
   if (Result<void> waiting = stream.wait(*returned); !waiting)
     return waiting;
   std::lock_guard lock(mutex_);
-  incoming_.push_back({std::move(*reached), std::move(*returned), std::move(function), even_on_error});
-  return waker_.wake();
+  Result<void> accepted = ended_ ? Result<void>(util::Error{ended_}) : Result<void>();
+  incoming_.push_back({*reached, *returned, std::move(function), even_on_error});
+  // The event may have come before the thread could know what for; else it is still to come.
+  if (accepted && (*reached)->done())
+    accepted = waker_.wake();
+  if (!accepted) {
+    incoming_.pop_back();
+    (void)(*returned)->complete();
+  }
+  return accepted;
 }
 
 bool HostFunctions::run_ready(std::vector<Pending>& pending) {
@@ -81,6 +90,12 @@ void HostFunctions::run() {
     Result<void> waited = waker_.sleep();
     if (waited)
       continue;
+    {
+      std::lock_guard lock(mutex_);
+      ended_ = waited.code();
+      std::move(incoming_.begin(), incoming_.end(), std::back_inserter(pending));
+      incoming_.clear();
+    }
     for (Pending& lost : pending)
       if (lost.even_on_error)
         lost.function(waited.code());

@@ -2,7 +2,7 @@
 
 #include <ctime>
 
-#include "relay_thread.hpp"
+#include <util/thread.hpp>
 
 namespace shim::core {
 
@@ -25,7 +25,7 @@ bool reached(const kfd::Syncobj& syncobj, std::uint64_t point, std::int64_t dead
 
 } // namespace
 
-SlicedWaits::SlicedWaits() : thread_(start_relay_thread("cuda-waits", [this] { run(); })) {}
+SlicedWaits::SlicedWaits() : thread_(util::start_thread("cuda-waits", [this] { run(); })) {}
 
 SlicedWaits::~SlicedWaits() {
   {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <memory>
+#include <new>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <util/error.hpp>
 #include <util/fd.hpp>
 #include <util/mapping.hpp>
+#include <util/thread.hpp>
 
 namespace {
 
@@ -105,6 +107,32 @@ TEST(environment, numbers_are_parsed_whole_or_not_at_all) {
   ::setenv("CUDA_SHIM_TEST_NUMBER", "", 1);
   EXPECT_EQ(shim::util::env_string("CUDA_SHIM_TEST_NUMBER"), std::nullopt);
   ::unsetenv("CUDA_SHIM_TEST_NUMBER");
+}
+
+// Cannot be given to a thread, as if the system had none left.
+struct Unmovable {
+  Unmovable() = default;
+  Unmovable(const Unmovable&) { throw std::bad_alloc(); }
+  void operator()() const {}
+};
+
+TEST(thread, that_cannot_start_leaves_the_signal_mask_alone) {
+  sigset_t before;
+  sigset_t after;
+  pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  EXPECT_THROW(shim::util::start_thread("none", Unmovable()), std::bad_alloc);
+  pthread_sigmask(SIG_SETMASK, nullptr, &after);
+  EXPECT_EQ(sigismember(&before, SIGTERM), sigismember(&after, SIGTERM));
+}
+
+TEST(thread, of_the_driver_runs_no_signal_handlers) {
+  bool blocked = false;
+  shim::util::start_thread("blocked", [&] {
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    blocked = sigismember(&mask, SIGTERM) && !sigismember(&mask, SIGSEGV);
+  }).join();
+  EXPECT_TRUE(blocked);
 }
 
 } // namespace

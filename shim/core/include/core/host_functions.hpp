@@ -44,6 +44,7 @@ private:
   std::vector<Pending> incoming_;
   Waker waker_;
   bool stopping_ = false;
+  CUresult ended_ = CUDA_SUCCESS; // the error that ended the thread before its time
   std::thread thread_;
 };
 
