@@ -1,6 +1,7 @@
 #include <core/context.hpp>
 
 #include <algorithm>
+#include <iterator>
 
 #include <core/device.hpp>
 #include <core/driver.hpp>
@@ -53,7 +54,7 @@ Context::~Context() {
     handles.erase(link->handle);
   for (auto& [module, owner] : modules_)
     handles.erase(module->handle);
-  for (std::unique_ptr<Stream>& stream : streams_)
+  for (const std::shared_ptr<Stream>& stream : streams_)
     handles.erase(stream->handle);
   streams_.clear();
   handles.erase(legacy_->handle);
@@ -102,7 +103,7 @@ void Context::destroy_stream(Stream* stream) {
 void Context::reap_retired_locked() {
   if (retired_.empty())
     return;
-  std::erase_if(streams_, [&](const std::unique_ptr<Stream>& stream) {
+  std::erase_if(streams_, [&](const std::shared_ptr<Stream>& stream) {
     if (!retired_.contains(stream.get()))
       return false;
     Result<bool> idle = stream->idle();
@@ -146,18 +147,19 @@ void Context::drop_thread_stream(std::uint64_t thread) {
 Result<void> Context::synchronize_streams(bool all) {
   if (Result<void> stop = status(); !stop)
     return stop;
-  std::vector<MarkerRef> markers;
+  std::vector<std::shared_ptr<Stream>> streams;
   {
     std::lock_guard lock(mutex_);
-    for (const std::unique_ptr<Stream>& stream : streams_) {
-      if (!all && !stream->blocking())
-        continue;
-      Result<MarkerRef> marker = stream->sync_marker();
-      if (!marker)
-        return marker.error();
-      if (*marker)
-        markers.push_back(std::move(*marker));
-    }
+    std::copy_if(streams_.begin(), streams_.end(), std::back_inserter(streams),
+                 [&](const std::shared_ptr<Stream>& stream) { return all || stream->blocking(); });
+  }
+  std::vector<MarkerRef> markers;
+  for (const std::shared_ptr<Stream>& stream : streams) {
+    Result<MarkerRef> marker = stream->sync_marker();
+    if (!marker)
+      return marker.error();
+    if (*marker)
+      markers.push_back(std::move(*marker));
   }
   Result<MarkerRef> marker = legacy_->sync_marker();
   if (!marker)
@@ -193,7 +195,7 @@ Result<void> Context::wait_for_any_stream() {
     return prepared;
   {
     std::lock_guard lock(mutex_);
-    for (const std::unique_ptr<Stream>& stream : streams_) {
+    for (const std::shared_ptr<Stream>& stream : streams_) {
       Result<MarkerRef> marker = stream->mark_tail(waker);
       if (!marker)
         return marker.error();

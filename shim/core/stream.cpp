@@ -208,20 +208,11 @@ Result<void> Stream::order_behind(Stream& other, std::atomic<std::uint64_t>& see
 Result<void> Stream::order_slow() {
   if (role_ != StreamRole::legacy)
     return order_behind(context_.legacy_stream(), seen_legacy_);
-  if (!context_.has_blocking_streams())
-    return {};
-  // The visit holds the context's lock, under which no queue can be looked for: so this stream gets its own
-  // before.
-  std::unique_lock lock(mutex_);
-  if (Result<void> ready = begin_locked(lock, 1, 0); !ready)
-    return ready;
-  ++channel_users_;
-  lock.unlock();
-  Result<void> ordered =
-      context_.for_each_blocking([&](Stream& other) { return order_behind(other, other.seen_by_legacy_); });
-  lock.lock();
-  --channel_users_;
-  return ordered;
+  for (const std::shared_ptr<Stream>& other : context_.blocking_streams(
+           [](Stream& each) { return each.seen_by_legacy_.load(std::memory_order_acquire) != each.work(); }))
+    if (Result<void> ordered = order_behind(*other, other->seen_by_legacy_); !ordered)
+      return ordered;
+  return {};
 }
 
 Result<bool> Stream::idle() {
@@ -234,15 +225,12 @@ Result<bool> Stream::idle() {
   }
   if (role_ != StreamRole::legacy)
     return true;
-  bool all_idle = true;
-  Result<void> looked = context_.for_each_blocking([&](Stream& other) -> Result<void> {
-    std::lock_guard lock(other.mutex_);
-    all_idle = all_idle && other.idle_locked();
-    return {};
-  });
-  if (!looked)
-    return looked.error();
-  return all_idle;
+  return context_
+      .blocking_streams([](Stream& other) {
+        std::lock_guard lock(other.mutex_);
+        return !other.idle_locked();
+      })
+      .empty();
 }
 
 Result<bool> Stream::caught_up() {

@@ -1,6 +1,9 @@
 #include <atomic>
 #include <chrono>
+#include <future>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "fixture.hpp"
 
@@ -295,6 +298,39 @@ TEST_F(Stream, more_work_than_the_queue_holds) {
   EXPECT_EQ(4999u, value);
   EXPECT_OK(cuStreamDestroy(stream));
   EXPECT_OK(cuMemFree(address));
+}
+
+// Threads that wait for room in a full queue hold up no others.
+TEST_F(Stream, full_one_that_a_thread_waits_for_lets_others_call) {
+  CUstream full = create(CU_STREAM_DEFAULT);
+  CUdeviceptr word = allocate(4);
+  auto gate = std::make_unique<cuda_test::Gate>(full);
+  std::vector<std::thread> waiting;
+  auto wait_in = [&](auto call) {
+    waiting.emplace_back([=, this] {
+      EXPECT_OK(cuCtxSetCurrent(context_));
+      call();
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  };
+  wait_in([=] {
+    for (int i = 0; i < 1100; ++i) {
+      EXPECT_OK(cuMemsetD32Async(word, 1, 1, full));
+    }
+  });
+  wait_in([] { EXPECT_OK(cuCtxSynchronize()); });
+  wait_in([=] { EXPECT_OK(cuMemsetD32Async(word, 2, 1, CU_STREAM_LEGACY)); });
+  std::future<void> other = std::async(std::launch::async, [this] {
+    EXPECT_OK(cuCtxSetCurrent(context_));
+    CUevent event = nullptr;
+    EXPECT_OK(cuEventCreate(&event, CU_EVENT_DEFAULT));
+    EXPECT_OK(cuEventDestroy(event));
+  });
+  EXPECT_EQ(other.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  gate.reset();
+  for (std::thread& thread : waiting)
+    thread.join();
+  EXPECT_OK(cuStreamDestroy(full));
 }
 
 TEST_F(Stream, many_at_once) {

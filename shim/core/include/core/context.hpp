@@ -60,17 +60,18 @@ public:
   // Gives up the per-thread stream of a thread that ends.
   void drop_thread_stream(std::uint64_t thread);
   bool has_blocking_streams() const { return blocking_count_.load(std::memory_order_acquire) != 0; }
-  // Calls `visit(Stream&)` for every stream that the legacy one is ordered with; stops at the first error.
-  template <class Visit>
-  Result<void> for_each_blocking(Visit&& visit) {
+  // Of the streams that the legacy one is ordered with, those for which `wanted(Stream&)` is true. It must
+  // not block; what is done with them may, since no lock is held any more.
+  template <class Wanted>
+  std::vector<std::shared_ptr<Stream>> blocking_streams(Wanted&& wanted) {
+    std::vector<std::shared_ptr<Stream>> found;
     if (!has_blocking_streams())
-      return {};
+      return found;
     std::lock_guard lock(mutex_);
-    for (const std::unique_ptr<Stream>& stream : streams_)
-      if (stream->blocking())
-        if (Result<void> result = visit(*stream); !result)
-          return result;
-    return {};
+    for (const std::shared_ptr<Stream>& stream : streams_)
+      if (stream->blocking() && wanted(*stream))
+        found.push_back(stream);
+    return found;
   }
   // Waits for all work in all streams.
   Result<void> synchronize();
@@ -124,8 +125,8 @@ private:
   const unsigned flags_;
   const bool primary_;
   std::unique_ptr<Stream> legacy_;
-  std::mutex mutex_;                             // over the lists
-  std::vector<std::unique_ptr<Stream>> streams_; // alive and retired ones, legacy excepted
+  std::mutex mutex_;                             // over the lists; nobody waits for the GPU under it
+  std::vector<std::shared_ptr<Stream>> streams_; // alive and retired ones, legacy excepted
   std::unordered_set<Stream*> retired_;          // destroyed by the application, with work left
   std::unordered_map<std::uint64_t, Stream*> thread_streams_;
   std::atomic<int> blocking_count_ = 0;
