@@ -18,9 +18,10 @@ constexpr std::uint64_t inline_bytes = 16 * 1024;
 // One side, after a look at what its address is.
 struct Side {
   std::uint64_t address = 0, pitch = 0, slice = 0;
-  bool gpu = false;  // the GPU reaches it
-  bool host = false; // it is host memory, pinned or pageable
-  bool sync = false; // CU_POINTER_ATTRIBUTE_SYNC_MEMOPS: copies of it are synchronous
+  bool gpu = false;    // the GPU reaches it
+  bool host = false;   // it is host memory, pinned or pageable
+  bool device = false; // it is not the CPU's: neither host memory nor managed
+  bool sync = false;   // CU_POINTER_ATTRIBUTE_SYNC_MEMOPS: copies of it are synchronous
 };
 
 // From the first byte to behind the last one; false where that wraps around.
@@ -43,10 +44,11 @@ Result<Side> resolve(const CopySide& side, const CopyRequest& request) {
   if (found && found->contains(side.address, extent)) {
     result.gpu = true;
     result.host = found->is_host();
+    result.device = !found->cpu_uses();
     result.sync = found->sync_memops;
     return result;
   }
-  bool host_memory = !found || found->is_host() || found->kind == AllocationKind::managed;
+  bool host_memory = !found || found->cpu_uses();
   if (side.kind == PointerKind::device || !host_memory)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "copy: [{:#x}, {:#x}) is not inside an allocation",
                       side.address, end);
@@ -239,12 +241,16 @@ Result<void> copy(Stream& stream, const CopyRequest& request, bool synchronous) 
   Result<const BlitKernels*> blit = stream.context().device().blit();
   if (!blit)
     return blit.error();
-  if (!from->gpu)
-    return upload(stream, **blit, request, *to, *from);
   if (!to->gpu)
     return download(stream, **blit, request, *to, *from);
-  Result<void> queued = copy_on_gpu(stream, **blit, request, *to, *from);
-  bool waits = (synchronous && (to->host || from->host)) || to->sync || from->sync;
+  if (synchronous && !from->gpu)
+    if (Result<void> reached = stream.synchronize(); !reached)
+      return reached;
+  Result<void> queued = from->gpu ? copy_on_gpu(stream, **blit, request, *to, *from)
+                                  : upload(stream, **blit, request, *to, *from);
+  bool source_is_free = from->device || !from->gpu; // nobody changes it, or it has been read
+  bool waits =
+      (synchronous && !(to->device && source_is_free)) || (to->host && from->host) || to->sync || from->sync;
   if (!queued || !waits)
     return queued;
   return stream.synchronize();
@@ -280,7 +286,7 @@ Result<void> fill(Stream& stream, const FillRequest& request, bool synchronous) 
   if (!blit)
     return blit.error();
   Result<void> queued = (*blit)->fill(stream, region);
-  if (!queued || !((synchronous && found->is_host()) || found->sync_memops))
+  if (!queued || !((synchronous && found->cpu_uses()) || found->sync_memops))
     return queued;
   return stream.synchronize();
 }

@@ -37,10 +37,6 @@ bool put_none(void* out, CUpointer_attribute which) {
   }
 }
 
-bool has_host_pointer(const AllocationView& allocation) {
-  return allocation.is_host() || allocation.kind == AllocationKind::managed;
-}
-
 void put_known(void* out, CUpointer_attribute which, const AllocationView& allocation,
                std::uint64_t address) {
   switch (which) {
@@ -90,7 +86,7 @@ Result<void> pointer_attribute(void* out, CUpointer_attribute which, std::uint64
   std::optional<AllocationView> allocation = driver().allocations().find(address);
   if (!allocation)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "{:#x} is in no allocation", address);
-  if (which == CU_POINTER_ATTRIBUTE_HOST_POINTER && !has_host_pointer(*allocation))
+  if (which == CU_POINTER_ATTRIBUTE_HOST_POINTER && !allocation->cpu_uses())
     return util::fail(CUDA_ERROR_INVALID_VALUE, "device memory at {:#x} has no host pointer", address);
   put_known(out, which, *allocation, address);
   return {};
@@ -100,7 +96,7 @@ Result<void> pointer_attribute_or_none(void* out, CUpointer_attribute which, std
   if (!known(which))
     return unknown_attribute(which);
   std::optional<AllocationView> allocation = driver().allocations().find(address);
-  if (!allocation || (which == CU_POINTER_ATTRIBUTE_HOST_POINTER && !has_host_pointer(*allocation)))
+  if (!allocation || (which == CU_POINTER_ATTRIBUTE_HOST_POINTER && !allocation->cpu_uses()))
     put_none(out, which);
   else
     put_known(out, which, *allocation, address);

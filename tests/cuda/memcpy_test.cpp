@@ -1,4 +1,7 @@
+#include <chrono>
 #include <cstring>
+#include <future>
+#include <string>
 #include <tuple>
 
 #include "fixture.hpp"
@@ -246,6 +249,61 @@ TEST_F(Memcpy, senseless_descriptors_are_refused) {
   EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuMemcpy2D(nullptr));
   EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuMemcpy3D(nullptr));
   EXPECT_OK(cuMemFree(device));
+}
+
+// NVIDIA's driver, asked behind a function that has not returned.
+TEST_F(Memcpy, which_copies_and_fills_wait) {
+  enum Kind { pinned, device, managed, pageable, count };
+  constexpr const char* names[] = {"pinned", "device", "managed", "pageable"};
+  constexpr std::size_t small = 1024, large = 4 << 20;
+  std::vector<std::uint8_t> host[2] = {pattern(large), pattern(large)};
+  CUdeviceptr memory[2][count] = {};
+  for (int side = 0; side < 2; ++side) {
+    void* address = nullptr;
+    ASSERT_OK(cuMemAllocHost(&address, large));
+    memory[side][pinned] = reinterpret_cast<CUdeviceptr>(address);
+    memory[side][device] = allocate(large);
+    ASSERT_OK(cuMemAllocManaged(&memory[side][managed], large, CU_MEM_ATTACH_GLOBAL));
+    memory[side][pageable] = reinterpret_cast<CUdeviceptr>(host[side].data());
+  }
+  CUstream stream = nullptr;
+  ASSERT_OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  auto expect = [&](bool waits, CUstream in, auto call) {
+    constexpr std::chrono::milliseconds a_while(20), patience(20000);
+    cuda_test::Gate gate(in);
+    std::future<void> done = std::async(std::launch::async, [&] {
+      EXPECT_OK(cuCtxSetCurrent(context_));
+      EXPECT_OK(call());
+    });
+    EXPECT_EQ(done.wait_for(waits ? a_while : patience),
+              waits ? std::future_status::timeout : std::future_status::ready);
+    gate.open();
+  };
+  for (std::size_t bytes : {small, large})
+    for (int to = 0; to < count; ++to) {
+      for (int from = 0; from < count; ++from) {
+        SCOPED_TRACE(std::string(names[from]) + " to " + names[to] + ", " + std::to_string(bytes));
+        CUdeviceptr a = memory[0][to], b = memory[1][from];
+        expect(to != device || from != device, nullptr, [&] { return cuMemcpy(a, b, bytes); });
+        bool host_to_host = (to == pinned || to == pageable) && (from == pinned || from == pageable);
+        if (bytes == small || from != pageable) // it may wait to read large ones
+          expect(to == pageable || host_to_host, stream, [&] { return cuMemcpyAsync(a, b, bytes, stream); });
+      }
+      SCOPED_TRACE(std::string("fill of ") + names[to]);
+      if (to != pageable) {
+        expect(to != device, nullptr, [&] { return cuMemsetD8(memory[0][to], 1, bytes); });
+        expect(false, stream, [&] { return cuMemsetD8Async(memory[0][to], 1, bytes, stream); });
+      }
+    }
+  unsigned on = 1;
+  ASSERT_OK(cuPointerSetAttribute(&on, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, memory[0][device]));
+  expect(true, stream, [&] { return cuMemcpyAsync(memory[0][device], memory[1][pageable], small, stream); });
+  for (int side = 0; side < 2; ++side) {
+    EXPECT_OK(cuMemFreeHost(reinterpret_cast<void*>(memory[side][pinned])));
+    EXPECT_OK(cuMemFree(memory[side][device]));
+    EXPECT_OK(cuMemFree(memory[side][managed]));
+  }
+  EXPECT_OK(cuStreamDestroy(stream));
 }
 
 } // namespace

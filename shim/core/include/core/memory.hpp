@@ -58,6 +58,8 @@ struct AllocationView {
   std::uint64_t id;
   bool sync_memops;
   bool is_host() const { return kind == AllocationKind::host || kind == AllocationKind::registered; }
+  // Does the program read and write it without asking the driver?
+  bool cpu_uses() const { return is_host() || kind == AllocationKind::managed; }
   bool contains(std::uint64_t address, std::uint64_t bytes) const {
     return address >= base && address - base <= size && bytes <= size - (address - base);
   }
