@@ -165,6 +165,8 @@ Result<void> Relay::start_in_locked() {
 }
 
 Result<Relay::Incoming*> Relay::free_slot_locked() {
+  if (Result<void> started = start_in_locked(); !started)
+    return started.error();
   if (!free_slots_.empty()) {
     Incoming* slot = free_slots_.back();
     free_slots_.pop_back();
@@ -200,23 +202,18 @@ Result<std::shared_ptr<kfd::Syncobj>> Relay::spare_syncobj() {
 Result<void> Relay::complete_when(MarkerRef marker, const kfd::Syncobj& syncobj, std::uint64_t point,
                                   std::shared_ptr<void> keep) {
   std::lock_guard lock(in_mutex_);
-  if (!features_.eventfd) {
-    if (!sliced_)
-      sliced_ = std::make_unique<SlicedWaits>();
-    sliced_->add(std::move(marker), syncobj, point, std::move(keep));
-    return {};
-  }
-  if (Result<void> started = start_in_locked(); !started)
-    return started;
-  Result<Incoming*> slot = free_slot_locked();
-  if (!slot)
-    return slot.error();
-  if (Result<void> registered = syncobj.register_eventfd(point, (*slot)->event.get()); !registered) {
-    free_slots_.push_back(*slot);
-    return registered;
-  }
-  (*slot)->marker = std::move(marker);
-  (*slot)->keep = std::move(keep);
+  if (features_.eventfd)
+    if (Result<Incoming*> slot = free_slot_locked()) {
+      if (syncobj.register_eventfd(point, (*slot)->event.get())) {
+        (*slot)->marker = std::move(marker);
+        (*slot)->keep = std::move(keep);
+        return {};
+      }
+      free_slots_.push_back(*slot);
+    }
+  if (!sliced_) // an old kernel, or a process that has no descriptor left
+    sliced_ = std::make_unique<SlicedWaits>();
+  sliced_->add(std::move(marker), syncobj, point, std::move(keep));
   return {};
 }
 

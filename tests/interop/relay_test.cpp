@@ -1,6 +1,7 @@
 // The relay between streams and syncobjs by itself, with and without the kernel's eventfds.
 
 #include <chrono>
+#include <sys/resource.h>
 #include <thread>
 #include <vector>
 
@@ -70,6 +71,26 @@ TEST_P(Kernel, many_waits_one_after_the_other) {
     ASSERT_TRUE(timeline->signal_point(value));
     ASSERT_TRUE(done_in_time(reached)) << value;
   }
+}
+
+TEST_P(Kernel, more_waits_than_the_process_may_have_descriptors) {
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few = {64, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  auto timeline = syncobj();
+  std::vector<core::MarkerRef> reached;
+  for (std::uint64_t value = 1; value <= 200; ++value) {
+    reached.push_back(marker());
+    EXPECT_TRUE(relay.complete_when(reached.back(), *timeline, value, timeline)) << value;
+  }
+  setrlimit(RLIMIT_NOFILE, &before);
+  ASSERT_TRUE(timeline->signal_point(199));
+  for (std::size_t i = 0; i < 199; ++i)
+    ASSERT_TRUE(done_in_time(reached[i])) << i;
+  EXPECT_FALSE(reached.back()->done());
+  ASSERT_TRUE(timeline->signal_point(200));
+  EXPECT_TRUE(done_in_time(reached.back()));
 }
 
 TEST_P(Kernel, release_completes_what_is_armed_and_later_waits_work) {
