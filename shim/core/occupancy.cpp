@@ -22,6 +22,8 @@ int blocks_that_fit(const MachineShape& shape, const jit::Kernel& kernel, int th
   std::uint64_t waves_per_simd =
       std::min<std::uint64_t>(shape.waves_per_simd, shape.vgprs_per_simd / registers);
   std::uint64_t blocks = waves_per_simd * shape.simds_per_multiprocessor / waves;
+  if (dynamic_shared > shape.shared_per_block)
+    return 0;
   std::uint64_t shared = align_up(kernel.static_shared_bytes + dynamic_shared, lds_granule);
   if (shared > shape.shared_per_block)
     return 0;

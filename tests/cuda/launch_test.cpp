@@ -208,6 +208,10 @@ TEST_F(Launch, occupancy_is_consistent) {
   EXPECT_LE(blocks * 256, per_processor);
   ASSERT_OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&more_shared, ramp, 256, 32 * 1024));
   EXPECT_LE(more_shared, blocks);
+  for (std::size_t too_much : {std::size_t{1} << 32, ~std::size_t{0} - 100, ~std::size_t{0}}) {
+    ASSERT_OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&more_shared, ramp, 256, too_much));
+    EXPECT_EQ(more_shared, 0) << too_much;
+  }
   ASSERT_OK(cuOccupancyMaxPotentialBlockSize(&grid, &block, ramp, nullptr, 0, 0));
   EXPECT_GT(block, 0);
   EXPECT_GT(grid, 0);
