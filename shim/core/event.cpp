@@ -13,7 +13,6 @@ Result<void> Event::record(Stream& stream) {
       return nothing_before.error();
     if (*nothing_before) {
       std::lock_guard lock(mutex_);
-      recorded_ = true;
       marker_.reset();
       return {};
     }
@@ -22,7 +21,6 @@ Result<void> Event::record(Stream& stream) {
   if (!marker)
     return marker.error();
   std::lock_guard lock(mutex_);
-  recorded_ = true;
   marker_ = std::move(*marker);
   return {};
 }
@@ -50,18 +48,19 @@ Result<void> Event::make_wait(Stream& stream) const {
 }
 
 Result<float> Event::elapsed(const Event& start, const Event& end) {
-  for (const Event* event : {&start, &end}) {
-    if (event->flags_ & CU_EVENT_DISABLE_TIMING)
+  std::uint64_t ticks_at[2]; // each from one look: another thread may record the event again meanwhile
+  for (int i = 0; i < 2; ++i) {
+    const Event& event = i == 0 ? start : end;
+    if (event.flags_ & CU_EVENT_DISABLE_TIMING)
       return util::fail(CUDA_ERROR_INVALID_HANDLE, "cuEventElapsedTime: an event was made without timing");
-    std::lock_guard lock(event->mutex_);
-    if (!event->recorded_)
+    MarkerRef last = event.marker();
+    if (!last)
       return util::fail(CUDA_ERROR_INVALID_HANDLE, "cuEventElapsedTime: an event was never recorded");
-    if (!event->marker_->done())
+    if (!last->done())
       return util::Error{CUDA_ERROR_NOT_READY};
+    ticks_at[i] = last->signal.end_ticks();
   }
-  std::uint64_t from = start.marker()->signal.end_ticks();
-  std::uint64_t to = end.marker()->signal.end_ticks();
-  double ticks = static_cast<double>(static_cast<std::int64_t>(to - from));
+  double ticks = static_cast<double>(static_cast<std::int64_t>(ticks_at[1] - ticks_at[0]));
   double hertz = static_cast<double>(start.context_.device().opened().gpu_clock_hz());
   return static_cast<float>(ticks * 1000.0 / hertz);
 }

@@ -39,7 +39,6 @@ private:
   Context& context_;
   const unsigned flags_;
   mutable std::mutex mutex_;
-  bool recorded_ = false;
   MarkerRef marker_; // empty: never recorded, or done when it was
 };
 
