@@ -62,7 +62,7 @@ void Channel::reap() {
 }
 
 bool Channel::fits(std::uint32_t packets, std::uint32_t kernarg_bytes) const {
-  if (next_ - reaped_ + packets + 2 > ring_packets) // two more for checkpoints
+  if (next_ - reaped_ + packets + 2 > most_packets) // two more for checkpoints
     return false;
   std::uint64_t bytes = align_up(kernarg_bytes, kernarg_alignment);
   std::uint64_t offset = kernarg_head_ % kernarg_ring_bytes;
@@ -87,7 +87,7 @@ Result<void> Channel::reserve(std::unique_lock<std::mutex>& lock, std::uint32_t 
              kernarg_head_ - checkpoint_kernarg_ >= kernarg_ring_bytes / 4;
   while (due || !fits(packets, kernarg_bytes)) {
     MarkerRef oldest = due ? MarkerRef() : oldest_recorded();
-    if (!oldest && next_ - reaped_ < ring_packets) {
+    if (!oldest && next_ - reaped_ < most_packets) {
       Result<MarkerRef> marker = markers_->acquire(kfd::SignalKind::interrupting);
       if (!marker)
         return marker.error();

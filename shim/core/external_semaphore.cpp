@@ -55,10 +55,7 @@ Result<void> wait_for_point(Stream& stream, const kfd::Syncobj& syncobj, std::ui
   Result<MarkerRef> marker = stream.context().acquire_host_marker();
   if (!marker)
     return marker.error();
-  if (Result<void> armed =
-          stream.context().externals().relay().complete_when(*marker, syncobj, point, std::move(keep));
-      !armed)
-    return armed;
+  stream.context().externals().relay().complete_when(*marker, syncobj, point, std::move(keep));
   return stream.wait(*std::move(marker));
 }
 

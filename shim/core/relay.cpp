@@ -199,22 +199,21 @@ Result<std::shared_ptr<kfd::Syncobj>> Relay::spare_syncobj() {
   return spares_.back();
 }
 
-Result<void> Relay::complete_when(MarkerRef marker, const kfd::Syncobj& syncobj, std::uint64_t point,
-                                  std::shared_ptr<void> keep) {
+void Relay::complete_when(MarkerRef marker, const kfd::Syncobj& syncobj, std::uint64_t point,
+                          std::shared_ptr<void> keep) {
   std::lock_guard lock(in_mutex_);
   if (features_.eventfd)
     if (Result<Incoming*> slot = free_slot_locked()) {
       if (syncobj.register_eventfd(point, (*slot)->event.get())) {
         (*slot)->marker = std::move(marker);
         (*slot)->keep = std::move(keep);
-        return {};
+        return;
       }
       free_slots_.push_back(*slot);
     }
   if (!sliced_) // an old kernel, or a process that has no descriptor left
     sliced_ = std::make_unique<SlicedWaits>();
   sliced_->add(std::move(marker), syncobj, point, std::move(keep));
-  return {};
 }
 
 void Relay::fired(Incoming& slot) {

@@ -79,7 +79,9 @@ private:
   };
 
   static constexpr std::int64_t start_value = std::int64_t{1} << 62;
-  static constexpr std::uint32_t ring_packets = 1024;
+  static constexpr std::uint32_t most_packets = 1024; // in flight
+  // The packet processor may tell later that it has read a packet than that it is done with it.
+  static constexpr std::uint32_t ring_packets = 2 * most_packets;
   static constexpr std::uint64_t kernarg_ring_bytes = 256 * 1024;
 
   std::uint64_t done() const { return static_cast<std::uint64_t>(start_value - progress_.value()); }

@@ -54,8 +54,8 @@ public:
   Result<std::shared_ptr<kfd::Syncobj>> spare_syncobj();
   // Completes `marker` once the point of `syncobj` is signalled. `keep` holds the syncobj alive until then.
   // Each has an eventfd, as long as the process can have more.
-  Result<void> complete_when(MarkerRef marker, const kfd::Syncobj& syncobj, std::uint64_t point,
-                             std::shared_ptr<void> keep);
+  void complete_when(MarkerRef marker, const kfd::Syncobj& syncobj, std::uint64_t point,
+                     std::shared_ptr<void> keep);
   // Completes every marker that still waits.
   void release_armed();
 
