@@ -25,21 +25,44 @@ bool AddressSpace::map(GpuAddress va, std::uint64_t size, std::byte* host, Permi
   return true;
 }
 
+// No range reaches over `va` afterwards.
+void AddressSpace::split_locked(GpuAddress va) {
+  auto after = ranges_.lower_bound(va);
+  if (after == ranges_.begin() || std::prev(after)->second.end <= va)
+    return;
+  Range& old = std::prev(after)->second;
+  ranges_.emplace(va, Range{va, old.end, old.host + (va - old.begin), old.permissions});
+  old.end = va;
+}
+
+void AddressSpace::unmap_locked(GpuAddress va, GpuAddress end) {
+  split_locked(va);
+  split_locked(end);
+  ranges_.erase(ranges_.lower_bound(va), ranges_.lower_bound(end));
+}
+
 void AddressSpace::unmap(GpuAddress va, std::uint64_t size) {
   va = table_address(va);
-  const GpuAddress end = va + size;
   std::unique_lock lock(mutex_);
-  auto it = ranges_.lower_bound(va);
-  if (it != ranges_.begin() && std::prev(it)->second.end > va)
-    --it;
-  while (it != ranges_.end() && it->first < end) {
-    const Range old = it->second;
-    it = ranges_.erase(it);
-    if (old.begin < va)
-      ranges_.emplace(old.begin, Range{old.begin, va, old.host, old.permissions});
-    if (old.end > end)
-      ranges_.emplace(end, Range{end, old.end, old.host + (end - old.begin), old.permissions});
-  }
+  unmap_locked(va, va + size);
+  generation_.fetch_add(1, std::memory_order_release);
+}
+
+void AddressSpace::remap(GpuAddress va, std::uint64_t size, std::byte* host, Permissions permissions) {
+  va = table_address(va);
+  std::unique_lock lock(mutex_);
+  unmap_locked(va, va + size);
+  ranges_.emplace(va, Range{va, va + size, host, permissions});
+  generation_.fetch_add(1, std::memory_order_release);
+}
+
+void AddressSpace::make_read_only(GpuAddress va, std::uint64_t size) {
+  va = table_address(va);
+  std::unique_lock lock(mutex_);
+  split_locked(va);
+  split_locked(va + size);
+  for (auto it = ranges_.lower_bound(va); it != ranges_.end() && it->first < va + size; ++it)
+    it->second.permissions.writable = false;
   generation_.fetch_add(1, std::memory_order_release);
 }
 

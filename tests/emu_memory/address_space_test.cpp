@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -53,6 +54,53 @@ TEST(address_space, unmapping_the_middle_splits_a_mapping) {
       << "a cached translation went stale";
   EXPECT_EQ(translator.translate(base, 1, Access::read), pages.at(0));
   EXPECT_EQ(translator.translate(base + 2 * page_size, 1, Access::read), pages.at(2));
+}
+
+TEST(address_space, remapping_replaces_what_it_covers) {
+  AddressSpace space;
+  Pages pages(4);
+  ASSERT_TRUE(space.map(base, 3 * page_size, pages.at(0), {}));
+  Translator translator(space);
+  space.remap(base + page_size, page_size, pages.at(3), {.writable = false});
+  EXPECT_EQ(translator.translate(base, 1, Access::write), pages.at(0));
+  EXPECT_EQ(translator.translate(base + page_size, 1, Access::read), pages.at(3));
+  EXPECT_EQ(translator.translate(base + page_size, 1, Access::write), nullptr);
+  EXPECT_EQ(translator.translate(base + 2 * page_size, 1, Access::write), pages.at(2));
+  space.remap(base, 4 * page_size, pages.at(0), {});
+  EXPECT_EQ(translator.translate(base + page_size, 1, Access::write), pages.at(1));
+}
+
+// A translation that runs beside it finds the old page or the new one.
+TEST(address_space, remapping_leaves_no_hole_in_between) {
+  AddressSpace space;
+  Pages pages(1);
+  ASSERT_TRUE(space.map(base, page_size, pages.at(0), {}));
+  std::atomic<bool> done{false};
+  unsigned holes = 0;
+  std::thread reader([&] {
+    Translator translator(space);
+    while (!done)
+      holes += translator.translate(base, 1, Access::read) == nullptr;
+  });
+  for (int i = 0; i < 20'000; ++i)
+    space.remap(base, page_size, pages.at(0), {});
+  done = true;
+  reader.join();
+  EXPECT_EQ(holes, 0u);
+}
+
+TEST(address_space, a_part_can_be_made_read_only) {
+  AddressSpace space;
+  Pages pages(3);
+  ASSERT_TRUE(space.map(base, 3 * page_size, pages.at(0), {}));
+  Translator translator(space);
+  EXPECT_NE(translator.translate(base + page_size, 1, Access::write), nullptr);
+  space.make_read_only(base + page_size, page_size);
+  EXPECT_EQ(translator.translate(base + page_size, 1, Access::write), nullptr);
+  EXPECT_FALSE(translator.fault().not_present);
+  EXPECT_EQ(translator.translate(base + page_size, 1, Access::read), pages.at(1));
+  EXPECT_EQ(translator.translate(base, 1, Access::write), pages.at(0));
+  EXPECT_EQ(translator.translate(base + 2 * page_size, 1, Access::write), pages.at(2));
 }
 
 TEST(address_space, permissions_hold) {

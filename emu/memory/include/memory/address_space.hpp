@@ -69,6 +69,12 @@ public:
   // Unmaps whatever of [va, va + size) is mapped, splitting ranges that reach beyond it.
   void unmap(GpuAddress va, std::uint64_t size);
 
+  // Both at once: no translation finds the pages missing in between.
+  void remap(GpuAddress va, std::uint64_t size, std::byte* host, Permissions permissions);
+
+  // Takes the permission to write from whatever of [va, va + size) is mapped.
+  void make_read_only(GpuAddress va, std::uint64_t size);
+
   // Is every page of [va, va + size) free?
   bool is_free(GpuAddress va, std::uint64_t size) const;
 
@@ -79,6 +85,9 @@ public:
   std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
 private:
+  void split_locked(GpuAddress va);
+  void unmap_locked(GpuAddress va, GpuAddress end);
+
   mutable std::shared_mutex mutex_;
   std::map<GpuAddress, Range> ranges_; // by begin
   std::atomic<std::uint64_t> generation_{1};
