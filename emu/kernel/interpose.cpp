@@ -10,6 +10,7 @@
 #include "fd_table.hpp"
 #include "kfd.hpp"
 #include "real.hpp"
+#include "svm.hpp"
 #include "sysfs.hpp"
 #include "userptr.hpp"
 
@@ -206,22 +207,23 @@ void* map(NextMmap& next, void* address, size_t length, int protection, int flag
   if (over_others)
     kfd_forget_mappings(address, length);
   const userptr::Change change(address, over_others ? length : 0);
+  svm::Unmapping over(address, flags & MAP_FIXED && !(flags & MAP_FIXED_NOREPLACE) ? length : 0);
   if (flags & MAP_ANONYMOUS || !fd_table::knows(fd))
-    return next(address, length, protection, flags, fd, offset);
+    return over.ended(next(address, length, protection, flags, fd, offset));
   const std::shared_ptr<File> file = fd_table::find(fd);
   if (!file)
-    return next(address, length, protection, flags, fd, offset);
+    return over.ended(next(address, length, protection, flags, fd, offset));
   if (fault_injection::active())
     if (const int injected = fault_injection::before_mmap()) {
       errno = -injected;
-      return MAP_FAILED;
+      return over.ended(MAP_FAILED);
     }
   const long result = file->mmap(address, length, protection, flags, offset);
   if (real::failed(reinterpret_cast<void*>(result))) {
     errno = static_cast<int>(-result);
-    return MAP_FAILED;
+    return over.ended(MAP_FAILED);
   }
-  return reinterpret_cast<void*>(result);
+  return over.ended(reinterpret_cast<void*>(result));
 }
 
 template <class NextSeek, class Offset>
@@ -538,10 +540,12 @@ void* mmap64(void* address, size_t length, int protection, int flags, int fd, of
 int munmap(void* address, size_t length) noexcept {
   kfd_forget_mappings(address, length);
   const userptr::Change change(address, length);
-  return next_munmap(address, length);
+  svm::Unmapping unmapping(address, length);
+  return unmapping.ended(next_munmap(address, length));
 }
 int mprotect(void* address, size_t length, int protection) noexcept {
   const userptr::Change change(address, length);
+  const svm::Protecting protecting(address, length, protection);
   return next_mprotect(address, length, protection);
 }
 void* mremap(void* address, size_t length, size_t new_length, int flags, ...) noexcept {
@@ -552,7 +556,10 @@ void* mremap(void* address, size_t length, size_t new_length, int flags, ...) no
   kfd_forget_mappings(address, length);
   const userptr::Change from(address, length);
   const userptr::Change to(target, target ? new_length : 0);
-  return next_mremap(address, length, new_length, flags, target);
+  svm::Unmapping over(target, target ? new_length : 0);
+  void* result = over.ended(next_mremap(address, length, new_length, flags, target));
+  svm::moved(address, length, result, new_length);
+  return result;
 }
 
 // Only what a write() to a descriptor of ours must do beyond what its underlying one does.

@@ -23,4 +23,10 @@ void kfd_forget_mappings(void* address, std::size_t length);
 void kfd_userptr_evicted();
 bool kfd_userptr_fault(const BufferObject& bo, std::uint64_t offset, bool write);
 
+// Memory of the program's own that KFD counts as its: userptrs and SVM ranges. False: more than it may have.
+bool reserve_user_memory(std::uint64_t size);
+void release_user_memory(std::uint64_t size);
+// Would KFD get so much VRAM?
+bool vram_has_room(std::uint64_t size);
+
 } // namespace emu::kernel

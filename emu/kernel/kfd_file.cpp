@@ -122,10 +122,6 @@ int wait_events(KfdProcess& process, void* data) {
 int refuse_debugger(KfdProcess&, void*) {
   return -EPERM;
 }
-// Debian builds 6.12 without CONFIG_HSA_AMD_SVM; the topology does not offer it.
-int refuse_without_svm(KfdProcess&, void*) {
-  return -EPERM;
-}
 int validate_svm(const void* data, std::size_t user_size) {
   const auto& args = *static_cast<const kfd_ioctl_svm_args*>(data);
   return user_size < sizeof args + std::uint64_t{args.nattr} * sizeof(kfd_ioctl_svm_attribute) ? -EINVAL : 0;
@@ -183,8 +179,8 @@ constexpr Entry entries[] = {
     METHOD(IMPORT_DMABUF, import_dmabuf),
     METHOD(ALLOC_QUEUE_GWS, alloc_queue_gws),
     METHOD(SMI_EVENTS, smi_events),
-    Entry{ioc::SVM, "SVM", refuse_without_svm, validate_svm},
-    FUNCTION(SET_XNACK_MODE, refuse_without_svm),
+    Entry{ioc::SVM, "SVM", Call<&KfdProcess::svm_ioctl>::run, validate_svm},
+    METHOD(SET_XNACK_MODE, set_xnack_mode),
     Entry{ioc::CRIU_OP, "CRIU_OP", Call<&KfdProcess::criu_op>::run, nullptr, true},
     METHOD(AVAILABLE_MEMORY, available_memory),
     METHOD(EXPORT_DMABUF, export_dmabuf),
@@ -296,6 +292,7 @@ int KfdProcess::acquire_vm(kfd_ioctl_acquire_vm_args& args) {
   drm_file_ = file;
   mmap_key_ = owner->file();
   vm_ = owner->vm();
+  svm_.bind(vm_);
   return 0;
 }
 
@@ -617,7 +614,7 @@ bool kfd_userptr_fault(const BufferObject& bo, std::uint64_t offset, bool write)
 
 void kfd_userptr_evicted() {
   if (kfd_process())
-    smi::queues_paused_for_userptr();
+    smi::queues_paused(smi::Trigger::userptr);
 }
 
 void kfd_fault(const gpu::Fault& fault) {

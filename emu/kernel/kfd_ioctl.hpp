@@ -209,9 +209,31 @@ enum : u32 {
   SMI_EVENT_GPU_POST_RESET = 4,
   SMI_EVENT_QUEUE_EVICTION = 9,
   SMI_EVENT_QUEUE_RESTORE = 10,
+  SMI_EVENT_UNMAP_FROM_GPU = 11,
 };
 struct kfd_ioctl_smi_events_args {
   u32 gpuid, anon_fd;
+};
+enum : u32 { SVM_OP_SET_ATTR, SVM_OP_GET_ATTR };
+enum : u32 { SVM_LOCATION_SYSMEM = 0, SVM_LOCATION_UNDEFINED = 0xffffffff };
+enum : u32 {
+  SVM_ATTR_PREFERRED_LOC,
+  SVM_ATTR_PREFETCH_LOC,
+  SVM_ATTR_ACCESS,
+  SVM_ATTR_ACCESS_IN_PLACE,
+  SVM_ATTR_NO_ACCESS,
+  SVM_ATTR_SET_FLAGS,
+  SVM_ATTR_CLR_FLAGS,
+  SVM_ATTR_GRANULARITY,
+};
+enum : u32 {
+  SVM_FLAG_HOST_ACCESS = 1 << 0,
+  SVM_FLAG_COHERENT = 1 << 1,
+  SVM_FLAG_HIVE_LOCAL = 1 << 2,
+  SVM_FLAG_GPU_RO = 1 << 3,
+  SVM_FLAG_GPU_EXEC = 1 << 4,
+  SVM_FLAG_GPU_READ_MOSTLY = 1 << 5,
+  SVM_FLAG_GPU_ALWAYS_MAPPED = 1 << 6,
 };
 struct kfd_ioctl_svm_args {
   u64 start_addr, size;

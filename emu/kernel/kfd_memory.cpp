@@ -1,5 +1,6 @@
 // Memory ioctls. Sources: kfd_chardev.c, amdgpu_amdkfd_gpuvm.c, amdgpu_amdkfd.c.
 #include "device.hpp"
+#include "kfd.hpp"
 #include "kfd_limits.hpp"
 #include "kfd_process.hpp"
 #include "pid_lock.hpp"
@@ -46,8 +47,8 @@ std::uint64_t creation_flags(std::uint32_t flags) {
   return result;
 }
 
-// Userptrs of this process.
-std::atomic<std::uint64_t> userptr_bytes{0};
+// Userptrs and SVM ranges of this process.
+std::atomic<std::uint64_t> user_bytes{0};
 
 std::uint64_t system_memory() {
   return gtt_size() * 2;
@@ -59,13 +60,29 @@ bool within_limits(std::uint64_t size, std::uint32_t flags) {
     const std::uint64_t most = settings::vram_size() - kfd_limits::reserved_vram - kfd_limits::pinned_vram;
     return size <= most && total_vram_usage() <= most - size;
   }
-  const std::uint64_t used = total_gtt_usage() + userptr_bytes.load();
+  // SVM has a struct page for each page of VRAM (kgd2kfd_init_zone_device).
+  const std::uint64_t page_structs =
+      settings::shared_virtual_memory() ? settings::vram_size() / 4096 * 64 : 0;
+  const std::uint64_t used = total_gtt_usage() + user_bytes.load() + page_structs;
   const std::uint64_t most = kfd_limits::system_memory_limit(system_memory());
   if (flags & (ALLOC_MEM_FLAGS_GTT | ALLOC_MEM_FLAGS_USERPTR))
     return size <= most && used <= most - size;
   return true;
 }
 } // namespace
+
+bool reserve_user_memory(std::uint64_t size) {
+  if (!within_limits(size, ALLOC_MEM_FLAGS_USERPTR))
+    return false;
+  user_bytes += size;
+  return true;
+}
+void release_user_memory(std::uint64_t size) {
+  user_bytes -= size;
+}
+bool vram_has_room(std::uint64_t size) {
+  return within_limits(size, ALLOC_MEM_FLAGS_VRAM);
+}
 
 KfdProcess::Memory* KfdProcess::memory_locked(std::uint64_t handle) {
   if (!is_gpu(handle_gpu_id(handle)))
@@ -95,10 +112,10 @@ int make_userptr(std::uint64_t address, std::uint64_t size, std::shared_ptr<Buff
   if (const int error = BufferObject::create_userptr(reinterpret_cast<void*>(begin), size, made))
     return error;
   userptr::watch(made, true);
-  userptr_bytes += size;
+  user_bytes += size;
   bo = std::shared_ptr<BufferObject>(made.get(), [made, size](BufferObject*) mutable {
     made.reset();
-    userptr_bytes -= size;
+    release_user_memory(size);
   });
   return 0;
 }
@@ -136,6 +153,13 @@ int KfdProcess::make_memory_locked(const kfd_ioctl_alloc_memory_of_gpu_args& arg
 int KfdProcess::alloc_memory(kfd_ioctl_alloc_memory_of_gpu_args& args) {
   if (args.size == 0)
     return -EINVAL;
+  if (settings::shared_virtual_memory()) { // neither the address nor the memory may be SVM's
+    const bool no_address = args.va_addr == 0 && args.flags & ALLOC_MEM_FLAGS_VRAM;
+    if ((!no_address && svm_.overlaps(args.va_addr, args.va_addr + args.size - 1)) ||
+        (args.flags & ALLOC_MEM_FLAGS_USERPTR &&
+         svm_.overlaps(args.mmap_offset, args.mmap_offset + args.size - 1)))
+      return -EADDRINUSE;
+  }
   std::scoped_lock lock(mutex_);
   if (!is_gpu(args.gpu_id))
     return -EINVAL;

@@ -8,6 +8,7 @@
 #include "bo.hpp"
 #include "kfd_events.hpp"
 #include "kfd_ioctl.hpp"
+#include "svm.hpp"
 #include "vm.hpp"
 
 #include <gpu/gpu.hpp>
@@ -54,6 +55,11 @@ public:
   int export_dmabuf(uapi::kfd_ioctl_export_dmabuf_args& args);
   int available_memory(uapi::kfd_ioctl_get_available_memory_args& args);
 
+  // svm.cpp
+  int svm_ioctl(uapi::kfd_ioctl_svm_args& args);
+  int set_xnack_mode(uapi::kfd_ioctl_set_xnack_mode_args& args);
+  Svm& svm() { return svm_; }
+
   // kfd_queue.cpp
   int create_queue(uapi::kfd_ioctl_create_queue_args& args);
   int destroy_queue(uapi::kfd_ioctl_destroy_queue_args& args);
@@ -93,6 +99,7 @@ private:
     unsigned sdma_queue = 0;
     bool gws = false;
     std::uint64_t context_save_address = 0;
+    std::uint64_t context_in_svm = 0; // so many bytes of it, where it is no buffer
     gpu::QueueUpdate properties;
     std::shared_ptr<BufferObject> wptr, rptr, ring, eop, cwsr;
   };
@@ -117,11 +124,14 @@ private:
   int allocate_doorbell_locked(Queue& queue);
   int allocate_sdma_locked(Queue& queue, std::uint32_t engine_id);
   void release_slots_locked(const Queue& queue);
+  void release_context_locked(const Queue& queue);
+  int place_locked(const uapi::kfd_ioctl_create_queue_args& args, Queue& queue);
   gpu::QueueUpdate scheduled_locked(const gpu::QueueUpdate& properties) const;
   int start_locked(const uapi::kfd_ioctl_create_queue_args& args, Queue& queue);
 
   const pid_t pid_;
   KfdEvents events_;
+  Svm svm_; // its lock is taken last
 
   std::mutex mutex_;
   std::shared_ptr<File> drm_file_;

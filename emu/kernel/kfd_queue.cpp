@@ -96,9 +96,13 @@ int KfdProcess::acquire_buffers_locked(const kfd_ioctl_create_queue_args& args, 
           static_cast<unsigned long long>(kfd_limits::cwsr_size));
     return -EINVAL;
   }
-  return acquire_buffer_locked(
-      args.ctx_save_restore_address,
-      kfd_limits::page_align(args.ctx_save_restore_size + kfd_limits::debug_memory_size), queue.cwsr);
+  const std::uint64_t context =
+      kfd_limits::page_align(args.ctx_save_restore_size + kfd_limits::debug_memory_size);
+  const int error = acquire_buffer_locked(args.ctx_save_restore_address, context, queue.cwsr);
+  if (!error || !svm_.hold_for_queue(args.ctx_save_restore_address, context))
+    return error;
+  queue.context_in_svm = context;
+  return 0;
 }
 
 // allocate_sdma_queue(): the engine with a free queue whose turn it is; PCIe and XGMI queues have engines of
@@ -142,6 +146,11 @@ void KfdProcess::release_slots_locked(const Queue& queue) {
     used_doorbells_.reset(queue.doorbell);
 }
 
+void KfdProcess::release_context_locked(const Queue& queue) {
+  if (queue.context_in_svm)
+    svm_.release_from_queue(queue.context_save_address, queue.context_in_svm);
+}
+
 gpu::QueueUpdate KfdProcess::scheduled_locked(const gpu::QueueUpdate& properties) const {
   gpu::QueueUpdate update = properties;
   if (evicted_)
@@ -174,10 +183,21 @@ int KfdProcess::start_locked(const kfd_ioctl_create_queue_args& args, Queue& que
   description.eop_size = args.eop_buffer_size;
   description.ctx_save = args.ctx_save_restore_address;
   description.ctx_save_size = args.ctx_save_restore_size;
-  queue.context_save_address = args.ctx_save_restore_address;
   gpu().set_trap_handler(trap_handler_, trap_memory_);
   queue.engine_id = gpu().create_queue(description);
   return queue.engine_id == gpu::no_queue ? -ENOMEM : 0;
+}
+
+int KfdProcess::place_locked(const kfd_ioctl_create_queue_args& args, Queue& queue) {
+  if (queues_.size() >= kfd_limits::max_queues_per_device)
+    return -ENOSPC;
+  if (const int error = is_sdma(args.queue_type) ? allocate_sdma_locked(queue, args.sdma_engine_id)
+                                                 : allocate_doorbell_locked(queue))
+    return error;
+  const int error = start_locked(args, queue);
+  if (error)
+    release_slots_locked(queue);
+  return error;
 }
 
 int KfdProcess::create_queue(kfd_ioctl_create_queue_args& args) {
@@ -195,15 +215,11 @@ int KfdProcess::create_queue(kfd_ioctl_create_queue_args& args) {
     return error;
   Queue queue;
   queue.type = args.queue_type;
+  queue.context_save_address = args.ctx_save_restore_address;
   if (const int error = acquire_buffers_locked(args, queue))
     return error;
-  if (queues_.size() >= kfd_limits::max_queues_per_device)
-    return -ENOSPC;
-  if (const int error = is_sdma(args.queue_type) ? allocate_sdma_locked(queue, args.sdma_engine_id)
-                                                 : allocate_doorbell_locked(queue))
-    return error;
-  if (const int error = start_locked(args, queue)) {
-    release_slots_locked(queue);
+  if (const int error = place_locked(args, queue)) {
+    release_context_locked(queue);
     return error;
   }
   std::uint32_t id = 0;
@@ -231,6 +247,7 @@ int KfdProcess::destroy_queue(kfd_ioctl_destroy_queue_args& args) {
   std::scoped_lock lock(mutex_);
   auto it = queues_.find(args.queue_id);
   release_slots_locked(it->second);
+  release_context_locked(it->second);
   queues_.erase(it);
   return 0;
 }

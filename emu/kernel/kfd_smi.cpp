@@ -27,7 +27,6 @@ namespace {
 
 constexpr std::size_t fifo_size = 1024;  // MAX_KFIFO_SIZE
 constexpr std::size_t message_size = 96; // KFD_SMI_EVENT_MSG_SIZE
-constexpr int trigger_userptr = 1;       // KFD_QUEUE_EVICTION_TRIGGER_USERPTR
 constexpr const char* reset_cause = "HWS hang";
 
 class SmiFile;
@@ -132,14 +131,25 @@ void gpu_reset() {
   tell_all_locked(uapi::SMI_EVENT_GPU_POST_RESET, "%x %s\n", clients().resets, "");
 }
 
-void queues_paused_for_userptr() {
+void queues_paused(Trigger trigger) {
   std::scoped_lock lock(clients().mutex);
   if (clients().all.empty())
     return;
   tell_all_locked(uapi::SMI_EVENT_QUEUE_EVICTION, "%lld -%d %x %d\n", boottime(), static_cast<int>(getpid()),
-                  card::gpu_id, trigger_userptr);
+                  card::gpu_id, static_cast<int>(trigger));
   tell_all_locked(uapi::SMI_EVENT_QUEUE_RESTORE, "%lld -%d %x %c\n", boottime(), static_cast<int>(getpid()),
                   card::gpu_id, '0');
+}
+
+void unmapped_from_gpu(std::uint64_t address, std::uint64_t size) {
+  constexpr int trigger_unmap_from_cpu = 2; // KFD_SVM_UNMAP_TRIGGER_UNMAP_FROM_CPU
+  constexpr unsigned page_shift = 12;
+  std::scoped_lock lock(clients().mutex);
+  if (!clients().all.empty())
+    tell_all_locked(uapi::SMI_EVENT_UNMAP_FROM_GPU, "%lld -%d @%llx(%llx) %x %d\n", boottime(),
+                    static_cast<int>(getpid()), static_cast<unsigned long long>(address >> page_shift),
+                    static_cast<unsigned long long>(size >> page_shift), card::gpu_id,
+                    trigger_unmap_from_cpu);
 }
 
 } // namespace emu::kernel::smi

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <optional>
+#include <string_view>
 #include <unistd.h>
 
 namespace emu::kernel::settings {
@@ -83,10 +84,21 @@ bool read_constant_engine() {
   return mask != 0;
 }
 
+bool read_shared_virtual_memory() {
+  constexpr const char* name = "CUDA_SHIM_EMU_SVM";
+  const char* value = std::getenv(name);
+  if (!value || !*value)
+    return false;
+  if (value != std::string_view("1"))
+    refuse(name, value, "1, for a kernel with SVM");
+  return true;
+}
+
 [[gnu::constructor]] void check() {
   vram_size();
   event_delay_ns();
   constant_engine();
+  shared_virtual_memory();
 }
 
 } // namespace
@@ -104,6 +116,11 @@ std::uint64_t event_delay_ns() {
 bool constant_engine() {
   static const bool lets_pass = read_constant_engine();
   return lets_pass;
+}
+
+bool shared_virtual_memory() {
+  static const bool built_in = read_shared_virtual_memory();
+  return built_in;
 }
 
 void refuse(const char* variable, const char* value, const char* expected) {

@@ -18,6 +18,9 @@ std::uint64_t event_delay_ns();
 // the constant engine pass, as in Linux 7.2.
 bool constant_engine();
 
+// CUDA_SHIM_EMU_SVM: is this a kernel that was built with shared virtual memory (CONFIG_HSA_AMD_SVM)?
+bool shared_virtual_memory();
+
 // Says that `variable` cannot be understood and ends the process.
 [[noreturn]] void refuse(const char* variable, const char* value, const char* expected);
 

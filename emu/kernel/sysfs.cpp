@@ -223,10 +223,11 @@ unsigned gpu_caches(Builder& tree, const std::string& node) {
 }
 
 void gpu_node(Builder& tree, const std::string& node) {
-  // HSA_CAP_*: watch points (4, as log2), doorbell type 2, trap debugging with firmware support. SVM is not
-  // offered: as where the driver could not register the card's memory with the kernel.
-  constexpr std::uint64_t capability = 0x80 | 2 << 8 | 2 << 12 | 0x8000 | 0x10000 | 0x20000 | 0x20000000 |
-                                       std::uint64_t{card::chip_revision} << 22;
+  // HSA_CAP_*: watch points (4, as log2), doorbell type 2, trap debugging with firmware support.
+  constexpr std::uint64_t ordinary = 0x80 | 2 << 8 | 2 << 12 | 0x8000 | 0x10000 | 0x20000 | 0x20000000 |
+                                     std::uint64_t{card::chip_revision} << 22;
+  constexpr std::uint64_t svm_api = 0x08000000; // HSA_CAP_SVMAPI_SUPPORTED
+  const std::uint64_t capability = ordinary | (settings::shared_virtual_memory() ? svm_api : 0);
   constexpr std::uint64_t debug_properties = 7 | 29 << 4 | 0x400;
   empty_lists(tree, node);
   const unsigned caches = gpu_caches(tree, node);
@@ -415,6 +416,8 @@ const std::string& root() {
     auto* made = new std::string(machine_directory() + "/" + tree_version);
     if (settings::vram_size() != card::vram_size)
       *made += "-" + std::to_string(settings::vram_size() >> 20) + "M";
+    if (settings::shared_virtual_memory())
+      *made += "-svm";
     struct stat64 there {};
     if (syscall(SYS_newfstatat, AT_FDCWD, made->c_str(), &there, 0) == 0)
       return made;

@@ -6,6 +6,7 @@
 
 #include <gpu/segv.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -62,13 +63,7 @@ bool transfer(void* to, const void* from, std::size_t size) {
 
 constexpr std::uint64_t page = 4096;
 
-// One line of /proc/self/maps.
-struct Area {
-  std::uint64_t begin = 0, end = 0;
-  bool readable = false, writable = false, device = false;
-};
-
-// Lines of the map in order, without a large buffer or an allocation.
+// Lines of /proc/self/maps in order, without a large buffer or an allocation.
 class AreaReader {
 public:
   AreaReader() : fd_(real::open("/proc/self/maps", O_RDONLY | O_CLOEXEC)) {}
@@ -81,7 +76,7 @@ public:
 
   bool is_open() const { return fd_ >= 0; }
 
-  bool next(Area& area) {
+  bool next(UserArea& area) {
     char line[512];
     std::size_t length = 0;
     for (;;) {
@@ -99,7 +94,7 @@ public:
     area.end = std::strtoull(after + 1, &after, 16);
     area.readable = after[1] == 'r';
     area.writable = after[2] == 'w';
-    area.device = std::strstr(after, "/memfd:amdgpu-") != nullptr;
+    area.device = std::strstr(after, "/memfd:amdgpu-") || std::strstr(after, "[vvar");
     return true;
   }
 
@@ -141,7 +136,7 @@ int pin_user_pages(std::uint64_t address, std::uint64_t size, bool write) {
   AreaReader areas;
   if (!areas.is_open())
     return 0; // a sandbox hides it: the pointer is trusted
-  for (Area area; at < end && areas.next(area);) {
+  for (UserArea area; at < end && areas.next(area);) {
     if (area.end <= at)
       continue;
     if (area.begin > at || !area.readable || area.device)
@@ -151,6 +146,20 @@ int pin_user_pages(std::uint64_t address, std::uint64_t size, bool write) {
     at = area.end;
   }
   return at >= end ? 0 : -EFAULT;
+}
+
+std::vector<UserArea> user_areas(std::uint64_t begin, std::uint64_t end) {
+  AreaReader areas;
+  if (!areas.is_open())
+    return {{begin, end, true, true, false}};
+  std::vector<UserArea> result;
+  for (UserArea area; areas.next(area) && area.begin < end;)
+    if (area.end > begin) {
+      area.begin = std::max(area.begin, begin);
+      area.end = std::min(area.end, end);
+      result.push_back(area);
+    }
+  return result;
 }
 
 } // namespace emu::kernel

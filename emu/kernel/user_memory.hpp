@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace emu::kernel {
 
@@ -18,5 +19,14 @@ void hook_faults();
 // accessible or a device's (one of our own buffers); EPERM where it should be written and is not writable.
 // Reads the process's map: not for hot paths.
 int pin_user_pages(std::uint64_t address, std::uint64_t size, bool write);
+
+// What the program has mapped: what a vm_area_struct says.
+struct UserArea {
+  std::uint64_t begin = 0, end = 0;
+  bool readable = false, writable = false;
+  bool device = false; // one of our own buffers, or something of the kernel's
+};
+// What lies within [begin, end), in order; areas that reach beyond it are cut. Not for hot paths either.
+std::vector<UserArea> user_areas(std::uint64_t begin, std::uint64_t end);
 
 } // namespace emu::kernel

@@ -4,6 +4,7 @@
 #include "later.hpp"
 #include "process.hpp"
 #include "real.hpp"
+#include "svm.hpp"
 #include "user_memory.hpp"
 #include "vm.hpp"
 
@@ -72,6 +73,12 @@ void evict_locked(BufferObject& bo) {
   Vm::for_each([&](Vm& vm) { vm.suspend(bo); });
 }
 
+// What has to be told of changes: buffers, and pages that stand in holes.
+void count_locked() {
+  const std::size_t count = registry().watched.size() + registry().stray.size();
+  watched_count.store(static_cast<unsigned>(count), std::memory_order_relaxed);
+}
+
 // What stands in a hole is no page of the program's.
 void drop_stray_locked(std::uint64_t begin, std::uint64_t end, bool unmap) {
   auto& stray = registry().stray;
@@ -119,7 +126,7 @@ void watch(const std::shared_ptr<BufferObject>& bo, bool write) {
   const auto begin = reinterpret_cast<std::uint64_t>(bo->host());
   std::scoped_lock lock(registry().mutex);
   registry().watched[bo.get()] = {bo, begin, begin + bo->size(), write};
-  watched_count.store(static_cast<unsigned>(registry().watched.size()), std::memory_order_relaxed);
+  count_locked();
 }
 
 void forget(const BufferObject& bo) {
@@ -129,7 +136,7 @@ void forget(const BufferObject& bo) {
     return;
   drop_stray_locked(it->second.begin, it->second.end, true);
   registry().watched.erase(it);
-  watched_count.store(static_cast<unsigned>(registry().watched.size()), std::memory_order_relaxed);
+  count_locked();
 }
 
 void before_change(const void* address, std::size_t length) {
@@ -179,9 +186,10 @@ bool on_engine_fault(const siginfo_t& info, bool write) {
   if (std::strncmp(name, engine_prefix, sizeof engine_prefix - 1) != 0)
     return false;
   const auto address = reinterpret_cast<std::uint64_t>(info.si_addr);
+  const bool shared = svm::knows(address);
   {
     std::scoped_lock lock(registry().mutex);
-    bool ours = false;
+    bool ours = shared;
     for (const auto& [key, watched] : registry().watched)
       ours = ours || (address >= watched.begin && address < watched.end);
     if (!ours)
@@ -189,14 +197,15 @@ bool on_engine_fault(const siginfo_t& info, bool write) {
     const std::uint64_t at = address & ~(page - 1);
     void* zeros = real::mmap(reinterpret_cast<void*>(at), page, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    if (!real::failed(zeros))
+    if (!real::failed(zeros)) {
       registry().stray.insert(at);
-    else if (pin_user_pages(at, 1, write) != 0) // protected while the engine was at it
+      count_locked();
+    } else if (pin_user_pages(at, 1, write) != 0) // protected while the engine was at it
       real::mprotect(reinterpret_cast<void*>(at), page, PROT_READ | PROT_WRITE);
     else
       return true; // somebody has mapped something there since
   }
-  run_later(0, [address, write] { report(address, write); });
+  run_later(0, [address, write, shared] { shared ? svm::report(address, write) : report(address, write); });
   return true;
 }
 

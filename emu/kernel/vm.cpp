@@ -59,10 +59,22 @@ int Vm::map(std::shared_ptr<BufferObject> bo, std::uint64_t bo_offset, std::uint
       after != mappings_.begin() && std::prev(after)->second.end > va)
     return -EINVAL;
   const bool present = !bo->pages_gone();
-  if (present && !space_.map(va, size, bo->host() + bo_offset, permissions))
-    return -EINVAL;
+  if (present)
+    space_.remap(va, size, bo->host() + bo_offset, permissions);
   mappings_.emplace(va, Mapping{va + size, std::move(bo), bo_offset, permissions, present});
   return 0;
+}
+
+void Vm::map_pages(std::uint64_t va, std::uint64_t size, memory::Permissions permissions) {
+  std::scoped_lock lock(mutex_);
+  evict_retired_locked(va, va + size);
+  space_.remap(va, size, reinterpret_cast<std::byte*>(va), permissions);
+}
+
+bool Vm::overlaps(std::uint64_t va, std::uint64_t size) {
+  std::scoped_lock lock(mutex_);
+  auto after = mappings_.lower_bound(va + size);
+  return after != mappings_.begin() && std::prev(after)->second.end > va;
 }
 
 void Vm::suspend(const BufferObject& bo) {
@@ -77,8 +89,10 @@ void Vm::suspend(const BufferObject& bo) {
 void Vm::resume(const std::shared_ptr<BufferObject>& bo) {
   std::scoped_lock lock(mutex_);
   for (auto& [va, mapping] : mappings_)
-    if (mapping.bo == bo && !mapping.present)
-      mapping.present = space_.map(va, mapping.end - va, bo->host() + mapping.bo_offset, mapping.permissions);
+    if (mapping.bo == bo && !mapping.present) {
+      space_.remap(va, mapping.end - va, bo->host() + mapping.bo_offset, mapping.permissions);
+      mapping.present = true;
+    }
 }
 
 // Ends the mapping, which is in mappings_ no more: now, or with the batch.

@@ -47,6 +47,13 @@ public:
   void suspend(const BufferObject& bo);
   void resume(const std::shared_ptr<BufferObject>& bo);
 
+  // Pages of the program's own memory without a mapping, as SVM has them: at the same address on both sides.
+  // Here and in map(), what comes later is what the page tables say.
+  void map_pages(std::uint64_t va, std::uint64_t size, memory::Permissions permissions);
+  void unmap_pages(std::uint64_t va, std::uint64_t size) { space_.unmap(va, size); }
+  // Is there a mapping, in the page tables or not, of any page?
+  bool overlaps(std::uint64_t va, std::uint64_t size);
+
   // Calls `f` for every Vm of the process.
   static void for_each(const std::function<void(Vm&)>& f);
 

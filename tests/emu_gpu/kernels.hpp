@@ -70,6 +70,13 @@ inline const std::vector<std::uint32_t> ring_and_wait_for_zero{
     0xf4080100, 0xfa000000, 0x7e000280, 0x7e040280, 0x7e060280, 0xbf8cc07f, 0xdc748000, 0x00040200,
     0xdc319000, 0x01060000, 0xbf8c3f70, 0x7e100501, 0xbf078008, 0xbf85fffa, 0xbf810000};
 
+// out[i] = in[i] + 1, one workgroup a word: s_load_dwordx4 s[4:7], s[0:1], 0x0; s_lshl_b32 s3, s2, 2;
+// v_mov_b32 v0, s3; s_waitcnt lgkmcnt(0); global_load_dword v1, v0, s[4:5]; s_waitcnt vmcnt(0); v_add_nc_u32
+// v1, 1, v1; global_store_dword v0, v1, s[6:7]; s_endpgm
+inline const std::vector<std::uint32_t> copy_plus_one{0xf4080100, 0xfa000000, 0x8f038202, 0x7e000203,
+                                                      0xbf8cc07f, 0xdc308000, 0x01040000, 0xbf8c3f70,
+                                                      0x4a020281, 0xdc708000, 0x00060100, 0xbf810000};
+
 // s_branch to itself
 inline const std::vector<std::uint32_t> endless{0xbf82ffff, 0xbf810000};
 

@@ -88,4 +88,18 @@ TEST(KfdAbi, allocation_flags_have_the_header_s_values) {
   EXPECT_EQ(ours::ALLOC_MEM_FLAGS_EXECUTABLE, static_cast<unsigned>(KFD_IOC_ALLOC_MEM_FLAGS_EXECUTABLE));
 }
 
+TEST(KfdAbi, svm_has_the_header_s_values) {
+  EXPECT_EQ(ours::SVM_OP_GET_ATTR, static_cast<unsigned>(KFD_IOCTL_SVM_OP_GET_ATTR));
+  EXPECT_EQ(ours::SVM_ATTR_PREFERRED_LOC, static_cast<unsigned>(KFD_IOCTL_SVM_ATTR_PREFERRED_LOC));
+  EXPECT_EQ(ours::SVM_ATTR_NO_ACCESS, static_cast<unsigned>(KFD_IOCTL_SVM_ATTR_NO_ACCESS));
+  EXPECT_EQ(ours::SVM_ATTR_CLR_FLAGS, static_cast<unsigned>(KFD_IOCTL_SVM_ATTR_CLR_FLAGS));
+  EXPECT_EQ(ours::SVM_ATTR_GRANULARITY, static_cast<unsigned>(KFD_IOCTL_SVM_ATTR_GRANULARITY));
+  EXPECT_EQ(ours::SVM_LOCATION_UNDEFINED, static_cast<unsigned>(KFD_IOCTL_SVM_LOCATION_UNDEFINED));
+  EXPECT_EQ(ours::SVM_FLAG_COHERENT, static_cast<unsigned>(KFD_IOCTL_SVM_FLAG_COHERENT));
+  EXPECT_EQ(ours::SVM_FLAG_GPU_RO, static_cast<unsigned>(KFD_IOCTL_SVM_FLAG_GPU_RO));
+  EXPECT_EQ(ours::SVM_FLAG_GPU_EXEC, static_cast<unsigned>(KFD_IOCTL_SVM_FLAG_GPU_EXEC));
+  EXPECT_EQ(ours::SVM_FLAG_GPU_READ_MOSTLY, static_cast<unsigned>(KFD_IOCTL_SVM_FLAG_GPU_READ_MOSTLY));
+  EXPECT_EQ(ours::SVM_FLAG_GPU_ALWAYS_MAPPED, static_cast<unsigned>(KFD_IOCTL_SVM_FLAG_GPU_ALWAYS_MAPPED));
+}
+
 } // namespace

@@ -255,6 +255,14 @@ TEST(DebugMask, refuses_bits_that_are_not_known) {
   }
 }
 
+TEST(Svm, refuses_what_it_does_not_understand) {
+  for (const char* value : {"0", "2", "yes", "1 ", "on"}) {
+    const Outcome outcome = run_role("opening_fails", {std::string("CUDA_SHIM_EMU_SVM=") + value});
+    EXPECT_EQ(outcome.status, 2) << value;
+    EXPECT_TRUE(outcome.said("kfd-emu: CUDA_SHIM_EMU_SVM=")) << outcome.output;
+  }
+}
+
 // --- events that come late
 
 int prompt() {

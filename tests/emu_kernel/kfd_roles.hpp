@@ -10,6 +10,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <poll.h>
+#include <span>
 #include <string>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -82,7 +83,7 @@ inline Outcome run_role(const char* name, std::initializer_list<std::string> env
   return run_program({"/proc/self/exe", "--role", name}, environment);
 }
 
-inline int roles_main(int argc, char** argv, std::initializer_list<Role> roles) {
+inline int roles_main(int argc, char** argv, std::span<const Role> roles) {
   if (argc == 3 && std::strcmp(argv[1], "--role") == 0) {
     int one = 1;
     testing::InitGoogleTest(&one, argv);
@@ -95,6 +96,9 @@ inline int roles_main(int argc, char** argv, std::initializer_list<Role> roles) 
   }
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
+}
+inline int roles_main(int argc, char** argv, std::initializer_list<Role> roles) {
+  return roles_main(argc, argv, std::span(roles.begin(), roles.size()));
 }
 
 } // namespace kfd_test
