@@ -57,6 +57,14 @@ struct Request {
 
 using SyncobjEventfd = std::array<std::uint32_t, 6>;
 
+// SVM with two attributes.
+struct SvmCall {
+  kfd_ioctl_svm_args args;
+  kfd_ioctl_svm_attribute attributes[2];
+};
+constexpr unsigned long svm_with_attributes =
+    _IOC(_IOC_READ | _IOC_WRITE, 'K', _IOC_NR(ioc::SVM), sizeof(SvmCall));
+
 const Request requests[] = {
     {Device::kfd, ioc::GET_VERSION},
     {Device::kfd, ioc::CREATE_QUEUE},
@@ -86,6 +94,7 @@ const Request requests[] = {
     {Device::kfd, ioc::ALLOC_QUEUE_GWS},
     {Device::kfd, ioc::SMI_EVENTS, 0, 0, offsetof(kfd_ioctl_smi_events_args, anon_fd)},
     {Device::kfd, ioc::SVM},
+    {Device::kfd, svm_with_attributes},
     {Device::kfd, ioc::SET_XNACK_MODE},
     {Device::kfd, ioc::CRIU_OP},
     {Device::kfd, ioc::AVAILABLE_MEMORY},
@@ -556,6 +565,13 @@ private:
       event.event_type = type;
       worked(Device::kfd, ioc::CREATE_EVENT, event);
     }
+
+    SvmCall svm{{reinterpret_cast<u64>(scratch_), 4 * page, SVM_OP_SET_ATTR, 2},
+                {{SVM_ATTR_ACCESS, gpu_id_}, {SVM_ATTR_PREFETCH_LOC, gpu_id_}}};
+    worked(Device::kfd, svm_with_attributes, svm);
+    svm = {{svm.args.start_addr, svm.args.size, SVM_OP_GET_ATTR, 2},
+           {{SVM_ATTR_ACCESS, gpu_id_}, {SVM_ATTR_SET_FLAGS, 0}}};
+    worked(Device::kfd, svm_with_attributes, svm);
 
     make_context();
     for (int i = 0; i < 3; ++i) {
