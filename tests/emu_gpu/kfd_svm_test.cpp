@@ -367,6 +367,15 @@ public:
     mprotect(memory, page, PROT_READ | PROT_WRITE);
     expect_load_faults(memory);
   }
+  // Nor is a range whose end was not.
+  void unreadable_end() {
+    char* memory = anonymous(2 * page);
+    mprotect(memory + page, page, PROT_NONE);
+    EXPECT_EQ(set(memory, 2 * page, {{SVM_ATTR_ACCESS, gpu_}}), 0);
+    mprotect(memory + page, page, PROT_READ | PROT_WRITE);
+    expect_reached(memory);
+    expect_load_faults(memory + page);
+  }
   void flag_read_only() {
     char* memory = shared(page);
     EXPECT_EQ(set(memory, page, {{SVM_ATTR_SET_FLAGS, SVM_FLAG_GPU_RO}}), 0);
@@ -452,6 +461,7 @@ constexpr Role roles[] = {{"memory_in_no_range", role<&Faults::memory_in_no_rang
                           {"protected_later", role<&Faults::protected_later>},
                           {"protected_from_reading", role<&Faults::protected_from_reading>},
                           {"unreadable_at_first", role<&Faults::unreadable_at_first>},
+                          {"unreadable_end", role<&Faults::unreadable_end>},
                           {"flag_read_only", role<&Faults::flag_read_only>},
                           {"lost_access_and_changed", role<&Faults::lost_access_and_changed>},
                           {"freed", role<&Faults::freed>},

@@ -3,6 +3,7 @@
 #include "kfd_svm_test_device.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <sys/wait.h>
@@ -363,8 +364,21 @@ TEST_F(SvmChecks, what_fails_or_only_protects_ends_no_range) {
   EXPECT_EQ(mmap(memory, page, PROT_READ, MAP_PRIVATE | MAP_FIXED, -1, 0), MAP_FAILED);
   EXPECT_EQ(mprotect(memory, page, PROT_NONE), 0);
   EXPECT_EQ(madvise(memory + page, page, MADV_DONTNEED), 0);
-  EXPECT_EQ(ask(memory, 2 * page, SVM_ATTR_GRANULARITY), 1u);
+  for (const int at : {0, 1})
+    EXPECT_EQ(ask(memory + at * page, page, SVM_ATTR_GRANULARITY), 1u) << at;
   munmap(memory, 2 * page);
+}
+
+// By the C library, where nobody sees it: free() of a large block.
+TEST_F(SvmChecks, memory_that_went_unseen_is_missed_at_the_next_call) {
+  constexpr u64 size = 4 << 20;
+  void* block = std::malloc(size);
+  const u64 at = (as_u64(block) + page - 1) & ~(page - 1);
+  ASSERT_EQ(set(at, size / 2, nothing), 0);
+  EXPECT_EQ(allocate(ALLOC_MEM_FLAGS_GTT, page, at), -EADDRINUSE);
+  std::free(block);
+  EXPECT_EQ(allocate(ALLOC_MEM_FLAGS_GTT, page, at), 0);
+  EXPECT_EQ(get(at, page, nothing), -EFAULT);
 }
 
 // What SMI events tell: queues that pause for SVM, and pages that leave the GPU's page tables.
