@@ -50,12 +50,13 @@ protected:
   }
   // The GPU stores into `to` and reads it again.
   void expect_reached(void* to) {
-    u32* target = of(to);
-    std::memset(target, 0, 64);
+    std::memset(to, 0, 64);
     start(words_.cpu, to);
     EXPECT_TRUE(eventually([&] { return queue_.read_index() == queue_.next; }));
+    u32 seen[16]; // `to` need not be aligned
+    std::memcpy(seen, to, sizeof seen);
     for (u32 i = 0; i < 16; ++i)
-      EXPECT_EQ(target[i], 101 + i);
+      EXPECT_EQ(seen[i], 101 + i);
     start(to, static_cast<char*>(words_.cpu) + page / 2);
     EXPECT_TRUE(eventually([&] { return queue_.read_index() == queue_.next; }));
     for (u32 i = 0; i < 16; ++i)
