@@ -440,16 +440,18 @@ public:
 
 template <auto what>
 int role() {
-  auto* program = new Faults; // its queue does not end any more in the ordinary way
+  static auto* program = new Faults; // its queue does not end any more in the ordinary way
   (program->*what)();
   return 0;
 }
 int runs_code() {
-  (new Faults)->code(true);
+  static auto* program = new Faults;
+  program->code(true);
   return 0;
 }
 int runs_no_code() {
-  (new Faults)->code(false);
+  static auto* program = new Faults;
+  program->code(false);
   return 0;
 }
 
