@@ -4,7 +4,7 @@
 //   ttmp[0:1]    PC; above bit 48 the number of the s_trap, 0 for an exception
 //   ttmp12       STATUS
 //   ttmp[14:15]  the address of the table: of each queue, by its doorbell, the amd_signal_t to raise (0: none)
-// The signal gets a word as from the packet processor's firmware (QueueErrorBits of ../monitor.cpp), then its
+// The signal gets a word as from the packet processor's firmware (QueueErrorBits of ../queue_error.hpp), then its
 // event is raised as the end of a packet raises it. What the wave computed is lost, so its registers are free.
 //
 // No atomic operation: the signal is host memory, and PCI Express has no OR. Of several waves the last one counts.

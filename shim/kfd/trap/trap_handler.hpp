@@ -22,7 +22,7 @@ public:
   static util::Result<std::unique_ptr<TrapHandler>> install(Device& device);
 
   // What waves of the queue with that doorbell raise: the signal's value becomes QueueErrorBits of
-  // monitor.cpp and its event is raised. Null: nothing, before the signal goes. Thread-safe for different
+  // queue_error.hpp and its event is raised. Null: nothing, before the signal goes. Thread-safe for different
   // doorbells.
   void set_signal(std::uint64_t doorbell_offset, amd_signal_t* signal);
 
