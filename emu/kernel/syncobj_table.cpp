@@ -8,7 +8,11 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
 
 #include <fcntl.h>
 
@@ -19,18 +23,63 @@ namespace {
 constexpr std::uint64_t wait_for_submit_timeout_ns = 5'000'000'000; // DRM_SYNCOBJ_WAIT_FOR_SUBMIT_TIMEOUT
 constexpr std::size_t wait_entry_bytes = 64;                        // struct syncobj_wait_entry
 
-// eventfd_ctx_fdget: a private duplicate of the eventfd (hidden), or a negative errno.
-int take_eventfd(int fd) {
+// A reference to an eventfd. The kernel's need no descriptor; so those to one eventfd share a hidden
+// duplicate.
+struct EventfdReference {
+  explicit EventfdReference(int copy) : fd(copy) {}
+  ~EventfdReference() { fd_table::close_hidden(fd); }
+  EventfdReference(const EventfdReference&) = delete;
+  EventfdReference& operator=(const EventfdReference&) = delete;
+  int fd;
+};
+
+// Its number in the kernel, -1 where that does not say.
+long eventfd_id(int fd) {
+  char path[48], text[512];
+  std::snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+  const int info = real::open(path, O_RDONLY | O_CLOEXEC, 0);
+  if (info < 0)
+    return -1;
+  const ssize_t length = real::read(info, text, sizeof text - 1);
+  real::close(info);
+  text[length > 0 ? length : 0] = '\0';
+  const char* found = std::strstr(text, "eventfd-id:");
+  return found ? std::strtol(found + std::strlen("eventfd-id:"), nullptr, 10) : -1;
+}
+
+std::shared_ptr<EventfdReference> reference_to(int fd, int& error) {
+  static std::mutex mutex;
+  static std::unordered_map<long, std::weak_ptr<EventfdReference>> known;
+  const long id = eventfd_id(fd);
+  std::lock_guard lock(mutex);
+  std::erase_if(known, [](const auto& entry) { return entry.second.expired(); });
+  if (const auto found = known.find(id); found != known.end())
+    if (std::shared_ptr<EventfdReference> reference = found->second.lock())
+      return reference;
+  error = real::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (error >= 0)
+    error = fd_table::hide(error);
+  if (error < 0)
+    return nullptr;
+  auto reference = std::make_shared<EventfdReference>(error);
+  if (id >= 0)
+    known[id] = reference;
+  return reference;
+}
+
+// eventfd_ctx_fdget: null, and a negative errno, where `fd` is none.
+std::shared_ptr<EventfdReference> take_eventfd(int fd, int& error) {
   char path[32], target[64];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   const int length = real::readlink(path, target, sizeof target - 1);
+  error = -EBADF;
   if (fd < 0 || length < 0)
-    return -EBADF;
+    return nullptr;
   target[length] = '\0';
+  error = -EINVAL;
   if (std::strcmp(target, "anon_inode:[eventfd]") != 0 || fd_table::knows(fd))
-    return -EINVAL;
-  const int copy = real::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  return copy < 0 ? copy : fd_table::hide(copy);
+    return nullptr;
+  return reference_to(fd, error);
 }
 
 // Two stages, as in the kernel: as long as there is no fence the syncobj owns the entry, and takes it along
@@ -39,7 +88,6 @@ struct EventfdEntry {
   ~EventfdEntry() {
     if (kept)
       --kept->eventfds;
-    fd_table::close_hidden(fd);
   }
 
   bool due() {
@@ -57,10 +105,10 @@ struct EventfdEntry {
   bool abandoned() { return watch.fence().empty() && (kept ? kept->orphaned() : syncobj.expired()); }
   void fire() const {
     const std::uint64_t one = 1;
-    real::write(fd, &one, sizeof one);
+    real::write(event->fd, &one, sizeof one);
   }
 
-  int fd = -1;
+  std::shared_ptr<EventfdReference> event;
   bool only_available = false;
   std::weak_ptr<Syncobj> syncobj;
   std::shared_ptr<Syncobj> kept;
@@ -278,12 +326,13 @@ long SyncobjTable::eventfd(const uapi::drm_syncobj_eventfd& args) {
   std::shared_ptr<Syncobj> syncobj = find(args.handle);
   if (!syncobj)
     return -ENOENT;
-  const int fd = take_eventfd(args.fd);
-  if (fd < 0)
-    return fd;
+  int error = 0;
+  std::shared_ptr<EventfdReference> event = take_eventfd(args.fd, error);
+  if (!event)
+    return error;
 
   auto entry = std::make_shared<EventfdEntry>();
-  entry->fd = fd;
+  entry->event = std::move(event);
   entry->only_available = args.flags & DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE;
   entry->syncobj = syncobj;
   entry->watch = Syncobj::Watch(syncobj, args.point);
