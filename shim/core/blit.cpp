@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <cstring>
 #include <span>
 
@@ -114,15 +115,16 @@ Result<void> BlitKernels::copy(Stream& stream, const CopyRegion& region,
                              by.groups_x * by.group_x,
                              by.groups_y * by.group_y};
   auto bytes = static_cast<std::uint32_t>(payload_offset + payload.size());
-  return stream.dispatch(dispatch_for(copy_, by, static_cast<std::uint32_t>(region.depth), bytes),
-                         [&](void* kernargs) {
-                           if (!payload.empty()) {
-                             std::byte* copied = static_cast<std::byte*>(kernargs) + payload_offset;
-                             std::memcpy(copied, payload.data(), payload.size());
-                             arguments.source = reinterpret_cast<std::uint64_t>(copied);
-                           }
-                           std::memcpy(kernargs, &arguments, sizeof(arguments));
-                         });
+  Dispatch dispatch = dispatch_for(copy_, by, static_cast<std::uint32_t>(region.depth), bytes);
+  if (!payload.empty()) {
+    dispatch.inline_pointer = offsetof(CopyArguments, source);
+    dispatch.inline_data = payload_offset;
+  }
+  return stream.dispatch(dispatch, [&](void* kernargs) {
+    std::memcpy(kernargs, &arguments, sizeof(arguments));
+    if (!payload.empty())
+      std::memcpy(static_cast<std::byte*>(kernargs) + payload_offset, payload.data(), payload.size());
+  });
 }
 
 Result<void> BlitKernels::fill(Stream& stream, const FillRegion& region) const {

@@ -1,6 +1,5 @@
 #include <core/channel.hpp>
 
-#include <algorithm>
 #include <cstring>
 
 namespace shim::core {
@@ -10,6 +9,7 @@ namespace {
 constexpr std::uint64_t kernarg_alignment = 64;
 constexpr std::uint64_t checkpoint_packets = 256;
 constexpr std::uint64_t reap_packets = 32;
+constexpr std::uint64_t spare_packets = 2; // for a checkpoint where all else is full
 
 constexpr std::uint64_t align_up(std::uint64_t value, std::uint64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
@@ -27,10 +27,8 @@ void clear_body(Packet& packet) {
 
 } // namespace
 
-Result<std::unique_ptr<Channel>> Channel::create(kfd::Device& device, MarkerPool& markers,
-                                                 kfd::QueuePriority priority) {
+Result<std::unique_ptr<Channel>> Channel::create(kfd::Device& device, kfd::QueuePriority priority) {
   std::unique_ptr<Channel> channel(new Channel);
-  channel->markers_ = &markers;
   channel->priority_ = priority;
   Result<std::unique_ptr<kfd::Queue>> queue =
       device.create_queue({.packets = ring_packets, .priority = priority, .profiling = true});
@@ -61,8 +59,8 @@ void Channel::reap() {
   }
 }
 
-bool Channel::fits(std::uint32_t packets, std::uint32_t kernarg_bytes) const {
-  if (next_ - reaped_ + packets + 2 > most_packets) // two more for checkpoints
+bool Channel::fits(std::uint32_t kernarg_bytes) const {
+  if (next_ - reaped_ + 1 + spare_packets > most_packets)
     return false;
   std::uint64_t bytes = align_up(kernarg_bytes, kernarg_alignment);
   std::uint64_t offset = kernarg_head_ % kernarg_ring_bytes;
@@ -70,43 +68,30 @@ bool Channel::fits(std::uint32_t packets, std::uint32_t kernarg_bytes) const {
   return kernarg_head_ + skipped + bytes - kernarg_tail_ <= kernarg_ring_bytes;
 }
 
-MarkerRef Channel::oldest_recorded() {
-  for (std::uint64_t index = reaped_; index < next_; ++index) {
-    Slot& candidate = slot(index);
-    if (candidate.recorded && candidate.marker->signal.kind() == kfd::SignalKind::interrupting)
-      return candidate.marker;
-  }
-  return {};
+bool Channel::has_room(std::uint32_t kernarg_bytes) {
+  if (next_ - reaped_ >= reap_packets || !fits(kernarg_bytes))
+    reap();
+  return fits(kernarg_bytes);
 }
 
-Result<void> Channel::reserve(std::unique_lock<std::mutex>& lock, std::uint32_t packets,
-                              std::uint32_t kernarg_bytes) {
-  if (next_ - reaped_ >= reap_packets)
-    reap();
-  bool due = next_ - checkpoint_packet_ >= checkpoint_packets ||
-             kernarg_head_ - checkpoint_kernarg_ >= kernarg_ring_bytes / 4;
-  while (due || !fits(packets, kernarg_bytes)) {
-    MarkerRef oldest = due ? MarkerRef() : oldest_recorded();
-    if (!oldest && next_ - reaped_ < most_packets) {
-      Result<MarkerRef> marker = markers_->acquire(kfd::SignalKind::interrupting);
-      if (!marker)
-        return marker.error();
-      record(std::move(*marker));
-      checkpoint_packet_ = next_;
-      checkpoint_kernarg_ = kernarg_head_;
-      due = false;
-      continue;
-    }
-    if (oldest) {
-      lock.unlock();
-      Result<void> waited = oldest->wait();
-      lock.lock();
-      if (!waited)
-        return waited;
-    }
-    due = false;
-    reap();
-  }
+bool Channel::wants_checkpoint() const {
+  bool busy = next_ - reaped_ >= most_packets / 2 || kernarg_head_ - kernarg_tail_ >= kernarg_ring_bytes / 2;
+  return busy && (next_ - checkpoint_packet_ >= checkpoint_packets ||
+                  kernarg_head_ - checkpoint_kernarg_ >= kernarg_ring_bytes / 4);
+}
+
+void Channel::checkpoint(MarkerRef marker) {
+  std::uint64_t index = next_;
+  record(std::move(marker));
+  slot(index).checkpoint = true;
+  checkpoint_packet_ = next_;
+  checkpoint_kernarg_ = kernarg_head_;
+}
+
+MarkerRef Channel::oldest_checkpoint() {
+  for (std::uint64_t index = reaped_; index < next_; ++index)
+    if (Slot& candidate = slot(index); candidate.checkpoint && !candidate.marker->done())
+      return candidate.marker;
   return {};
 }
 
@@ -115,6 +100,7 @@ Channel::Slot& Channel::begin_slot(std::uint64_t index, std::uint64_t count) {
   taken.count = count;
   taken.kernarg_end = kernarg_head_;
   taken.recorded = false;
+  taken.checkpoint = false;
   next_ = index + 1;
   return taken;
 }
@@ -130,7 +116,12 @@ void* Channel::kernargs(std::uint32_t bytes) {
   return kernarg_ring_.cpu_as<std::byte>() + offset;
 }
 
-void Channel::dispatch(const Dispatch& dispatch, const void* kernargs) {
+void Channel::dispatch(const Dispatch& dispatch, void* kernargs) {
+  if (dispatch.inline_data != 0) {
+    std::byte* bytes = static_cast<std::byte*>(kernargs);
+    std::byte* data = bytes + dispatch.inline_data;
+    std::memcpy(bytes + dispatch.inline_pointer, &data, sizeof data);
+  }
   std::uint64_t index = *queue_->try_reserve(1);
   begin_slot(index, ++counted_);
   hsa_kernel_dispatch_packet_t& packet = queue_->dispatch(index);
@@ -144,7 +135,7 @@ void Channel::dispatch(const Dispatch& dispatch, const void* kernargs) {
   packet.private_segment_size = dispatch.private_segment;
   packet.group_segment_size = dispatch.group_segment;
   packet.kernel_object = dispatch.kernel_object;
-  packet.kernarg_address = const_cast<void*>(kernargs);
+  packet.kernarg_address = kernargs;
   packet.reserved2 = 0;
   packet.completion_signal = progress_.handle();
   constexpr std::uint16_t dimensions = 3 << HSA_KERNEL_DISPATCH_PACKET_SETUP_DIMENSIONS;
@@ -159,7 +150,7 @@ void Channel::record(MarkerRef marker) {
   hsa_barrier_and_packet_t& packet = queue_->barrier_and(index);
   clear_body(packet);
   packet.completion_signal = marker->signal.handle();
-  marker->in_queue.store(true, std::memory_order_release);
+  marker->enter_queue();
   tail_ = marker;
   taken.marker = std::move(marker);
   taken.recorded = true;

@@ -9,17 +9,8 @@
 #include <core/link.hpp>
 #include <core/module.hpp>
 #include <core/staging.hpp>
-#include <core/waker.hpp>
 
 namespace shim::core {
-
-namespace {
-
-kfd::QueuePriority queue_priority(int priority) {
-  return priority < 0 ? kfd::QueuePriority::high : kfd::QueuePriority::normal;
-}
-
-} // namespace
 
 Context::Context(Device& device, unsigned flags, bool primary)
     : device_(device), flags_(flags), primary_(primary),
@@ -169,6 +160,8 @@ Result<void> Context::synchronize_streams(bool all) {
   for (const MarkerRef& each : markers)
     if (Result<void> waited = each->wait(); !waited)
       return waited;
+  device_.signals().settle();
+  staging_->trim();
   return status();
 }
 
@@ -180,66 +173,8 @@ Result<void> Context::synchronize_blocking() {
   return synchronize_streams(false);
 }
 
-std::unique_ptr<Channel> Context::take_idle_channel() {
-  std::unique_ptr<Channel> taken = legacy_->give_up_channel();
-  std::lock_guard lock(mutex_);
-  for (auto it = streams_.begin(); it != streams_.end() && !taken; ++it)
-    taken = (*it)->give_up_channel();
-  return taken;
-}
-
-Result<void> Context::wait_for_any_stream() {
-  std::vector<MarkerRef> markers;
-  Waker waker;
-  if (Result<void> prepared = waker.prepare(device_.opened()); !prepared)
-    return prepared;
-  {
-    std::lock_guard lock(mutex_);
-    for (const std::shared_ptr<Stream>& stream : streams_) {
-      Result<MarkerRef> marker = stream->mark_tail(waker);
-      if (!marker)
-        return marker.error();
-      if (*marker)
-        markers.push_back(std::move(*marker));
-    }
-  }
-  if (markers.empty())
-    return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "other contexts have all {} queues",
-                      Channel::most_on_a_device);
-  while (std::none_of(markers.begin(), markers.end(), [](const MarkerRef& marker) { return marker->done(); }))
-    if (Result<void> slept = waker.sleep(); !slept)
-      return slept;
-  return {};
-}
-
-Result<std::unique_ptr<Channel>> Context::acquire_channel(int priority) {
-  for (;;) {
-    Result<std::unique_ptr<Channel>> channel = device_.acquire_channel(queue_priority(priority));
-    if (!channel || *channel)
-      return channel;
-    std::unique_ptr<Channel> taken = take_idle_channel();
-    if (taken && taken->priority() == queue_priority(priority))
-      return taken;
-    if (taken) // of another priority: it makes room for a new one
-      device_.release_channel(std::move(taken), true);
-    else if (Result<void> waited = wait_for_any_stream(); !waited)
-      return waited.error();
-  }
-}
-
-void Context::release_channel(std::unique_ptr<Channel> channel, bool reusable) {
-  device_.release_channel(std::move(channel), reusable);
-}
-
 Result<MarkerRef> Context::acquire_marker(kfd::SignalKind kind) {
   return device_.markers().acquire(kind);
-}
-
-Result<MarkerRef> Context::acquire_host_marker() {
-  Result<MarkerRef> marker = acquire_marker(kfd::SignalKind::polled);
-  if (marker)
-    (*marker)->by_host = true;
-  return marker;
 }
 
 Result<Event*> Context::create_event(unsigned flags) {

@@ -98,19 +98,26 @@ CopyRegion region_of(const Piece& piece) {
   return region;
 }
 
+// The bytes travel with the command.
+Result<void> upload_inline(Stream& stream, const BlitKernels& blit, const CopyRequest& request,
+                           const Side& to, const Side& from) {
+  return for_each_piece(request, inline_bytes, [&](const Piece& piece) -> Result<void> {
+    std::array<std::byte, inline_bytes> packed;
+    gather(packed.data(), from, piece);
+    CopyRegion region = region_of(piece);
+    region.destination = address_of(to, piece);
+    region.destination_pitch = to.pitch;
+    region.source_pitch = piece.width;
+    return blit.copy(stream, region, std::span(packed.data(), piece.width * piece.rows));
+  });
+}
+
 // Pageable to GPU: returns when every byte was read from the source.
 Result<void> upload(Stream& stream, const BlitKernels& blit, const CopyRequest& request, const Side& to,
                     const Side& from) {
-  if (request.width * request.height <= inline_bytes && request.depth == 1) {
-    std::array<std::byte, inline_bytes> packed;
-    Piece whole = {0, 0, 0, request.width, request.height};
-    gather(packed.data(), from, whole);
-    CopyRegion region = region_of(whole);
-    region.destination = to.address;
-    region.destination_pitch = to.pitch;
-    region.source_pitch = request.width;
-    return blit.copy(stream, region, std::span(packed.data(), request.width * request.height));
-  }
+  // Pinned memory is not given to a stream that may never come to use it.
+  if (request.width * request.height * request.depth <= inline_bytes || stream.held())
+    return upload_inline(stream, blit, request, to, from);
   Staging& staging = stream.context().staging();
   return for_each_piece(request, Staging::block_bytes, [&](const Piece& piece) -> Result<void> {
     Result<std::unique_ptr<Staging::Block>> block = staging.acquire();
@@ -124,7 +131,7 @@ Result<void> upload(Stream& stream, const BlitKernels& blit, const CopyRequest& 
     region.source_pitch = piece.width;
     if (Result<void> copied = blit.copy(stream, region); !copied)
       return copied;
-    Result<MarkerRef> busy = stream.record(kfd::SignalKind::polled);
+    Result<MarkerRef> busy = stream.record(kfd::SignalKind::interrupting);
     if (!busy) {
       staging.abandon(std::move(*block));
       return busy.error();
@@ -243,14 +250,10 @@ Result<void> copy(Stream& stream, const CopyRequest& request, bool synchronous) 
     return blit.error();
   if (!to->gpu)
     return download(stream, **blit, request, *to, *from);
-  if (synchronous && !from->gpu)
-    if (Result<void> reached = stream.synchronize(); !reached)
-      return reached;
   Result<void> queued = from->gpu ? copy_on_gpu(stream, **blit, request, *to, *from)
                                   : upload(stream, **blit, request, *to, *from);
-  bool source_is_free = from->device || !from->gpu; // nobody changes it, or it has been read
   bool waits =
-      (synchronous && !(to->device && source_is_free)) || (to->host && from->host) || to->sync || from->sync;
+      (synchronous && !(to->device && from->device)) || (to->host && from->host) || to->sync || from->sync;
   if (!queued || !waits)
     return queued;
   return stream.synchronize();

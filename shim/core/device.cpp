@@ -6,6 +6,14 @@
 
 namespace shim::core {
 
+namespace {
+
+kfd::QueuePriority queue_priority(int priority) {
+  return priority < 0 ? kfd::QueuePriority::high : kfd::QueuePriority::normal;
+}
+
+} // namespace
+
 Device::Device(int ordinal, kfd::Process& process, const kfd::NodeProperties& node)
     : ordinal_(ordinal), process_(process), node_(node), shape_(machine_shape(node)) {}
 
@@ -30,9 +38,11 @@ Result<kfd::Device*> Device::gpu() {
     Result<std::unique_ptr<kfd::Device>> opened = process_.open_device(node_);
     if (!opened)
       return opened.error();
-    held_streams_ = std::make_unique<HeldStreams>();
     markers_ = std::make_unique<MarkerPool>(**opened);
-    markers_->observe(*held_streams_);
+    markers_->observe(*this);
+    held_streams_ = std::make_unique<HeldStreams>();
+    waits_ = std::make_unique<WaitRelay>(**opened, (*opened)->syncobj_features());
+    signals_ = std::make_unique<SignalRelay>(**opened, *held_streams_, *waits_);
     pinned_pages_ = std::make_unique<PinnedPages>(**opened);
     gpu_ = std::move(*opened);
   }
@@ -50,7 +60,55 @@ Result<const BlitKernels*> Device::blit() {
   return blit_.get();
 }
 
-Result<std::unique_ptr<Channel>> Device::acquire_channel(kfd::QueuePriority priority) {
+Result<std::unique_ptr<Channel>> Device::acquire_channel(Stream& stream) {
+  kfd::QueuePriority priority = queue_priority(stream.priority());
+  for (;;) {
+    Result<std::unique_ptr<Channel>> channel = spare_channel(priority);
+    if (channel && !*channel) {
+      *channel = take_idle_channel();
+      if (*channel && (*channel)->priority() != priority) { // it makes room for a new one
+        release_channel(*std::move(channel), true);
+        continue;
+      }
+    }
+    if (channel && *channel) {
+      std::lock_guard lock(owners_mutex_);
+      owners_.push_back(&stream);
+    }
+    return channel;
+  }
+}
+
+std::unique_ptr<Channel> Device::take_idle_channel() {
+  std::lock_guard lock(owners_mutex_);
+  for (auto owner = owners_.begin(); owner != owners_.end(); ++owner)
+    if (std::unique_ptr<Channel> channel = (*owner)->give_up_channel()) {
+      owners_.erase(owner);
+      return channel;
+    }
+  return nullptr;
+}
+
+void Device::watch_queues() {
+  bool idle = false;
+  {
+    std::lock_guard lock(owners_mutex_);
+    for (Stream* owner : owners_)
+      idle = owner->watch_end(*signals_) || idle;
+  }
+  if (idle)
+    held_streams_->look();
+}
+
+void Device::forget(Stream& stream) {
+  {
+    std::lock_guard lock(owners_mutex_);
+    std::erase(owners_, &stream);
+  }
+  held_streams_->remove(stream.link());
+}
+
+Result<std::unique_ptr<Channel>> Device::spare_channel(kfd::QueuePriority priority) {
   std::unique_ptr<Channel> of_another_priority; // gone before the new one is made
   {
     std::lock_guard lock(mutex_);
@@ -70,19 +128,12 @@ Result<std::unique_ptr<Channel>> Device::acquire_channel(kfd::QueuePriority prio
     }
   }
   of_another_priority.reset();
-  Result<std::unique_ptr<Channel>> made = Channel::create(*gpu_, *markers_, priority);
+  Result<std::unique_ptr<Channel>> made = Channel::create(*gpu_, priority);
   if (!made) {
     std::lock_guard lock(mutex_);
     --channel_count_;
   }
   return made;
-}
-
-bool Device::crowded() {
-  constexpr std::size_t most_blocked = 96; // the others always come to an end
-  static_assert(most_blocked < Channel::most_on_a_device);
-  std::lock_guard lock(mutex_);
-  return channel_count_ - channels_.size() >= most_blocked;
 }
 
 void Device::release_channel(std::unique_ptr<Channel> channel, bool reusable) {
@@ -91,14 +142,16 @@ void Device::release_channel(std::unique_ptr<Channel> channel, bool reusable) {
     channel->reap();
   {
     std::lock_guard lock(mutex_);
-    if (reusable && channels_.size() < kept) {
+    if (reusable && channels_.size() < kept)
       channels_.push_back(std::move(channel));
-      return;
-    }
   }
-  channel.reset();
-  std::lock_guard lock(mutex_);
-  --channel_count_;
+  if (channel) {
+    channel.reset();
+    std::lock_guard lock(mutex_);
+    --channel_count_;
+  }
+  if (held_streams_->any_for_queue())
+    signals_->wake();
 }
 
 Result<Context*> Device::retain_primary() {
@@ -142,9 +195,19 @@ Device::PrimaryState Device::primary_state() {
 }
 
 void Device::release_outsiders() {
-  std::lock_guard lock(primary_mutex_);
-  if (primary_)
-    primary_->release_outsiders();
+  // At exit the GPU gets this long to reach what others wait for; then they are released all the same.
+  constexpr std::chrono::seconds exit_patience{2};
+  {
+    std::lock_guard lock(primary_mutex_);
+    if (primary_)
+      primary_->release_outsiders();
+  }
+  {
+    std::lock_guard lock(mutex_);
+    if (!gpu_)
+      return;
+  }
+  signals_->finish(exit_patience);
 }
 
 } // namespace shim::core

@@ -31,8 +31,8 @@ MarkerRef Event::marker() const {
 }
 
 bool Event::done() const {
-  std::lock_guard lock(mutex_);
-  return !marker_ || marker_->done();
+  MarkerRef last = marker();
+  return !last || last->passed();
 }
 
 Result<void> Event::synchronize() const {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <thread>
 #include <unistd.h>
 
@@ -10,6 +9,8 @@
 #include <core/device.hpp>
 #include <core/externals.hpp>
 #include <core/stream.hpp>
+#include <core/wait_relay.hpp>
+#include <util/small_vector.hpp>
 
 namespace shim::core {
 
@@ -17,7 +18,6 @@ namespace {
 
 using util::fail;
 
-constexpr std::int64_t no_deadline = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t only_look = 0; // a deadline in the past
 
 Result<SemaphoreType> check(const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc) {
@@ -49,54 +49,6 @@ Result<SemaphoreType> check(const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc) {
                                                                   : SemaphoreType::timeline;
 }
 
-// Makes the stream wait for the point of a syncobj that `keep` holds alive.
-Result<void> wait_for_point(Stream& stream, const kfd::Syncobj& syncobj, std::uint64_t point,
-                            std::shared_ptr<void> keep) {
-  Result<MarkerRef> marker = stream.context().acquire_host_marker();
-  if (!marker)
-    return marker.error();
-  stream.context().externals().relay().complete_when(*marker, syncobj, point, std::move(keep));
-  return stream.wait(*std::move(marker));
-}
-
-Result<void> wait_timeline(Stream& stream, const std::shared_ptr<SharedSemaphore>& semaphore,
-                           std::uint64_t value) {
-  if (value == 0) // reached from the start; to the kernel point 0 is whatever comes first
-    return {};
-  Result<kfd::WaitResult> reached = semaphore->syncobj.wait_signaled(value, only_look);
-  if (!reached)
-    return reached.error();
-  if (*reached == kfd::WaitResult::satisfied)
-    return {};
-  return wait_for_point(stream, semaphore->syncobj, value, semaphore);
-}
-
-// For the fence that the semaphore has, or is going to have; it stays there.
-Result<void> wait_binary(Stream& stream, const std::shared_ptr<SharedSemaphore>& semaphore) {
-  // Signalled by a stream of ours, not yet carried out: the streams can do that between themselves.
-  if (MarkerRef ours = stream.context().externals().relay().pending(*semaphore))
-    return stream.wait(std::move(ours));
-
-  kfd::Syncobj& syncobj = semaphore->syncobj;
-  Result<kfd::WaitResult> submitted = syncobj.wait_available(0, no_deadline);
-  if (!submitted)
-    return submitted.error();
-  Result<kfd::WaitResult> signalled = syncobj.wait_signaled(0, only_look);
-  if (!signalled)
-    return signalled.error();
-  if (*signalled == kfd::WaitResult::satisfied)
-    return {};
-
-  // The next submission of the other side replaces the fence: keep this one.
-  Result<std::shared_ptr<kfd::Syncobj>> snapshot = stream.context().externals().relay().spare_syncobj();
-  if (!snapshot)
-    return snapshot.error();
-  if (Result<void> copied = syncobj.transfer_to(**snapshot, 0, 0); !copied)
-    return copied;
-  const kfd::Syncobj& fence = **snapshot;
-  return wait_for_point(stream, fence, 0, *std::move(snapshot));
-}
-
 // Somebody may wait already, and several semaphores go together: what fails is tried again, in case that the
 // kernel was out of memory.
 template <class Call>
@@ -110,15 +62,245 @@ Result<void> persistently(Call&& call) {
   return call();
 }
 
-} // namespace
-
-Result<void> SharedSemaphore::signal(std::uint64_t value) {
-  return persistently(
-      [&] { return type == SemaphoreType::timeline ? syncobj.signal_point(value) : syncobj.signal(); });
+bool is(const Result<kfd::WaitResult>& result, kfd::WaitResult wanted) {
+  return result && *result == wanted;
 }
 
-Result<void> SharedSemaphore::reset() {
-  return persistently([&] { return syncobj.reset(); });
+Result<void> emptied(SharedSemaphore& semaphore) {
+  return persistently([&] { return semaphore.syncobj.reset(); });
+}
+
+// The locks of the binary semaphores of a call, taken in the order of their addresses.
+class Locks {
+public:
+  explicit Locks(std::span<const SemaphoreOperation> operations) {
+    for (const SemaphoreOperation& operation : operations)
+      if (operation.semaphore->type() == SemaphoreType::binary)
+        semaphores_.push_back(operation.semaphore->shared().get());
+    std::sort(semaphores_.begin(), semaphores_.end());
+    for_each([](SharedSemaphore& semaphore) { semaphore.mutex.lock(); });
+  }
+  ~Locks() {
+    for_each([](SharedSemaphore& semaphore) { semaphore.mutex.unlock(); });
+  }
+  Locks(const Locks&) = delete;
+  Locks& operator=(const Locks&) = delete;
+
+private:
+  template <class Visit>
+  void for_each(Visit&& visit) {
+    SharedSemaphore* last = nullptr; // one may stand in the call several times
+    for (SharedSemaphore* semaphore : semaphores_)
+      if (std::exchange(last, semaphore) != semaphore)
+        visit(*semaphore);
+  }
+  util::SmallVector<SharedSemaphore*, 8> semaphores_;
+};
+
+// Is it a binary semaphore that stands earlier in the call, too? Once is enough.
+bool repeated(std::span<const SemaphoreOperation> operations, std::size_t index) {
+  const SharedSemaphore* semaphore = operations[index].semaphore->shared().get();
+  return semaphore->type == SemaphoreType::binary &&
+         std::any_of(operations.begin(), operations.begin() + static_cast<std::ptrdiff_t>(index),
+                     [&](const SemaphoreOperation& earlier) {
+                       return earlier.semaphore->shared().get() == semaphore;
+                     });
+}
+
+Result<void> check_contexts(const Stream& stream, std::span<const SemaphoreOperation> operations) {
+  for (const SemaphoreOperation& operation : operations)
+    if (&operation.semaphore->context() != &stream.context())
+      return fail(CUDA_ERROR_INVALID_VALUE, "a semaphore and a stream of two contexts");
+  return {};
+}
+
+// What a wait for one semaphore comes to.
+struct Step {
+  enum class How : std::uint8_t {
+    pass,     // signalled
+    consume,  // a binary one, signalled
+    keep,     // a binary one's fence, which is in the snapshot already
+    follow,   // a signal of ours that is under way: the streams do that between themselves
+    queue,    // for a fence that is still to come
+    timeline, // for its value
+  };
+  How how = How::pass;
+  MarkerRef marker; // that the stream waits for
+  kfd::Syncobj snapshot;
+};
+
+// Gets what a wait needs from the kernel.
+Result<void> provide(Stream& stream, Step& step, bool snapshot) {
+  Result<MarkerRef> marker = stream.context().acquire_marker(kfd::SignalKind::polled);
+  if (!marker)
+    return marker.error();
+  step.marker = *std::move(marker);
+  WaitRelay& relay = stream.context().device().waits();
+  if (Result<void> prepared = relay.prepare(); !prepared || !snapshot)
+    return prepared;
+  Result<kfd::Syncobj> made = relay.acquire_snapshot();
+  if (!made)
+    return made.error();
+  step.snapshot = *std::move(made);
+  return {};
+}
+
+Result<void> look_at_timeline(Stream& stream, SharedSemaphore& semaphore, std::uint64_t value, Step& step) {
+  if (value == 0) // reached from the start; to the kernel point 0 is whatever comes first
+    return {};
+  Result<kfd::WaitResult> reached = semaphore.syncobj.wait_signaled(value, only_look);
+  if (!reached)
+    return reached.error();
+  if (*reached == kfd::WaitResult::satisfied)
+    return {};
+  step.how = Step::How::timeline;
+  return provide(stream, step, false);
+}
+
+Result<void> look_at_binary(Stream& stream, SharedSemaphore& semaphore, Step& step) {
+  semaphore.waiters.make_room(); // what follows must not fail
+  semaphore.taken.make_room();
+  step.how = Step::How::queue;
+  if (semaphore.waiters.empty() && semaphore.latest) {
+    step.how = Step::How::follow;
+    return {};
+  }
+  if (semaphore.waiters.empty()) {
+    Result<kfd::WaitResult> there = semaphore.syncobj.wait_available(0, only_look);
+    if (!there)
+      return there.error();
+    if (*there == kfd::WaitResult::satisfied)
+      step.how = Step::How::keep;
+  }
+  if (step.how == Step::How::keep) {
+    Result<kfd::WaitResult> signalled = semaphore.syncobj.wait_signaled(0, only_look);
+    if (!signalled)
+      return signalled.error();
+    if (*signalled == kfd::WaitResult::satisfied) {
+      step.how = Step::How::consume;
+      return {};
+    }
+  }
+  if (Result<void> provided = provide(stream, step, true); !provided)
+    return provided;
+  // The next submission of the other side replaces the fence: keep this one.
+  return step.how == Step::How::keep ? semaphore.syncobj.transfer_to(step.snapshot, 0, 0) : Result<void>();
+}
+
+void commit(Stream& stream, const SemaphoreOperation& operation, Step& step) {
+  WaitRelay& relay = stream.context().device().waits();
+  const std::shared_ptr<SharedSemaphore>& semaphore = operation.semaphore->shared();
+  ArmedWait wait;
+  wait.context = &stream.context();
+  wait.marker = step.marker;
+  switch (step.how) {
+  case Step::How::pass:
+  case Step::How::consume:
+    return;
+  case Step::How::follow:
+    step.marker = semaphore->latest;
+    semaphore->taken.push_back(std::move(semaphore->latest));
+    return;
+  case Step::How::keep:
+    wait.snapshot = std::move(step.snapshot);
+    relay.arm(std::move(wait));
+    return;
+  case Step::How::timeline:
+    wait.semaphore = semaphore;
+    wait.point = operation.value;
+    relay.arm(std::move(wait));
+    return;
+  case Step::How::queue: {
+    util::Ring<MarkerRef> reached; // none: there was no fence, and we hold the lock
+    semaphore->waiters.push_back({&stream.context(), step.marker, std::move(step.snapshot)});
+    semaphore->serve_locked(relay, reached);
+    return;
+  }
+  }
+}
+
+} // namespace
+
+void complete(util::Ring<MarkerRef>& reached) {
+  while (!reached.empty())
+    static_cast<void>(reached.pop_front()->complete());
+}
+
+Result<void> SharedSemaphore::perform(const MarkerRef& marker, std::uint64_t value, WaitRelay& relay,
+                                      util::Ring<MarkerRef>& reached) {
+  if (type == SemaphoreType::timeline)
+    return persistently([&] { return syncobj.signal_point(value); });
+  auto is_this = [&](const MarkerRef& other) { return marker && other && &*other == &*marker; };
+  std::lock_guard lock(mutex);
+  for (std::size_t i = 0; i < taken.size(); ++i) // they come due in nearly the same order
+    if (is_this(taken[i])) {
+      std::swap(taken[i], taken.front());
+      taken.pop_front();
+      return {};
+    }
+  if (is_this(latest))
+    latest.reset();
+  serve_locked(relay, reached); // the other side's signals that have come before
+  if (waiters.empty())
+    return persistently([&] { return syncobj.signal(); });
+  reached.push_back(waiters.pop_front().marker);
+  return {};
+}
+
+void SharedSemaphore::serve_locked(WaitRelay& relay, util::Ring<MarkerRef>& reached) {
+  while (!waiters.empty()) {
+    if (is(syncobj.wait_available(0, only_look), kfd::WaitResult::timed_out))
+      break;
+    question = 0; // the kernel has answered it
+    Waiter waiter = waiters.pop_front();
+    // An error counts as signalled: a stream that waits for ever helps nobody, and the error was logged.
+    bool pending = is(syncobj.wait_signaled(0, only_look), kfd::WaitResult::timed_out) &&
+                   persistently([&] { return syncobj.transfer_to(waiter.snapshot, 0, 0); });
+    static_cast<void>(emptied(*this));
+    if (pending) {
+      ArmedWait wait;
+      wait.context = waiter.context;
+      wait.marker = std::move(waiter.marker);
+      wait.snapshot = std::move(waiter.snapshot);
+      relay.arm(std::move(wait));
+    } else {
+      reached.push_back(std::move(waiter.marker));
+    }
+  }
+  if (waiters.empty() || question != 0)
+    return;
+  ArmedWait wait;
+  wait.what = ArmedWait::For::fence;
+  wait.semaphore = shared_from_this();
+  wait.question = ++questions;
+  question = wait.question;
+  relay.arm(std::move(wait));
+}
+
+void SharedSemaphore::fence_came(WaitRelay& relay, std::uint64_t asked) {
+  util::Ring<MarkerRef> reached;
+  {
+    std::lock_guard lock(mutex);
+    if (question == asked)
+      question = 0;
+    serve_locked(relay, reached);
+  }
+  complete(reached);
+}
+
+void SharedSemaphore::release_waiters(const Context* context) {
+  util::Ring<MarkerRef> reached;
+  {
+    std::lock_guard lock(mutex);
+    for (std::size_t left = waiters.size(); left > 0; --left) {
+      Waiter waiter = waiters.pop_front();
+      if (waiter.context == context)
+        reached.push_back(std::move(waiter.marker));
+      else
+        waiters.push_back(std::move(waiter));
+    }
+  }
+  complete(reached);
 }
 
 Result<ExternalSemaphore*> import_external_semaphore(Context& context,
@@ -139,53 +321,97 @@ Result<ExternalSemaphore*> import_external_semaphore(Context& context,
   return added;
 }
 
+namespace {
+
+// Nothing is in front of them.
+Result<void> signal_now(Stream& stream, std::span<const SemaphoreOperation> operations) {
+  Result<void> first_error;
+  util::Ring<MarkerRef> reached;
+  for (const SemaphoreOperation& operation : operations) {
+    Result<void> signalled = operation.semaphore->shared()->perform(
+        MarkerRef(), operation.value, stream.context().device().waits(), reached);
+    if (!signalled && first_error)
+      first_error = signalled;
+  }
+  complete(reached);
+  return first_error;
+}
+
+} // namespace
+
 Result<void> signal_semaphores(Stream& stream, std::span<const SemaphoreOperation> operations) {
-  Relay& relay = stream.context().externals().relay();
+  if (Result<void> checked = check_contexts(stream, operations); !checked)
+    return checked;
   Result<bool> nothing_before = stream.caught_up();
   if (!nothing_before)
     return nothing_before.error();
-  if (*nothing_before && relay.flush()) {
-    Result<void> first_error;
-    for (const SemaphoreOperation& operation : operations)
-      if (Result<void> signalled = operation.semaphore->shared()->signal(operation.value); !signalled)
-        first_error = first_error ? signalled : first_error;
-    return first_error;
-  }
+  if (*nothing_before)
+    return signal_now(stream, operations);
 
+  Device& device = stream.context().device();
   Result<MarkerRef> marker = stream.context().acquire_marker(kfd::SignalKind::polled);
   if (!marker)
     return marker.error();
-  if (Result<void> watched = relay.watch(**marker); !watched)
+  if (Result<void> watched = device.signals().watch(**marker); !watched)
     return watched;
-  if (Result<void> recorded = stream.record(*marker); !recorded)
-    return recorded;
-  // Once all else has succeeded. From here on nobody can take a fence of an earlier frame for this one's.
-  for (const SemaphoreOperation& operation : operations)
-    if (operation.semaphore->type() == SemaphoreType::binary)
-      if (Result<void> emptied = operation.semaphore->shared()->reset(); !emptied)
-        return emptied;
-  relay.signal_after(*marker, operations);
-  return {};
+  util::Ring<MarkerRef> reached;
+  auto signals = [&](Stream::Signals& list) -> Result<void> {
+    Locks locks(operations);
+    // All that can fail. From here on nobody can take a fence of an earlier frame for this one's.
+    for (const SemaphoreOperation& operation : operations) {
+      SharedSemaphore& semaphore = *operation.semaphore->shared();
+      if (semaphore.type == SemaphoreType::timeline)
+        continue;
+      semaphore.serve_locked(device.waits(), reached); // the fence may be for a wait that has come before
+      if (semaphore.waiters.empty())                   // else there is none
+        if (Result<void> empty = emptied(semaphore); !empty)
+          return empty;
+    }
+    for (std::size_t i = 0; i < operations.size(); ++i) {
+      const std::shared_ptr<SharedSemaphore>& semaphore = operations[i].semaphore->shared();
+      if (repeated(operations, i))
+        continue;
+      if (semaphore->type == SemaphoreType::binary)
+        semaphore->latest = *marker;
+      list.push_back({*marker, semaphore, operations[i].value});
+    }
+    return {};
+  };
+  Result<void> queued = stream.signal(*marker, signals);
+  complete(reached);
+  return queued;
 }
 
 Result<void> wait_semaphores(Stream& stream, std::span<const SemaphoreOperation> operations) {
-  Relay& relay = stream.context().externals().relay();
-  relay.flush();
-  for (const SemaphoreOperation& operation : operations) {
-    const std::shared_ptr<SharedSemaphore>& semaphore = operation.semaphore->shared();
-    Result<void> waiting = semaphore->type == SemaphoreType::timeline
-                               ? wait_timeline(stream, semaphore, operation.value)
-                               : wait_binary(stream, semaphore);
-    if (!waiting)
-      return waiting;
+  if (Result<void> checked = check_contexts(stream, operations); !checked)
+    return checked;
+  if (Result<void> ordered = stream.order(); !ordered)
+    return ordered;
+  util::SmallVector<Step, 8> steps;
+  {
+    Locks locks(operations);
+    for (std::size_t i = 0; i < operations.size(); ++i) {
+      steps.push_back({});
+      SharedSemaphore& semaphore = *operations[i].semaphore->shared();
+      if (repeated(operations, i))
+        continue;
+      Result<void> seen = semaphore.type == SemaphoreType::timeline
+                              ? look_at_timeline(stream, semaphore, operations[i].value, steps[i])
+                              : look_at_binary(stream, semaphore, steps[i]);
+      if (!seen)
+        return seen;
+    }
+    // Once nothing else can fail: the next wait of a binary semaphore is for another fence.
+    for (std::size_t i = 0; i < operations.size(); ++i)
+      if (steps[i].how == Step::How::consume || steps[i].how == Step::How::keep)
+        if (Result<void> empty = emptied(*operations[i].semaphore->shared()); !empty)
+          return empty;
+    for (std::size_t i = 0; i < operations.size(); ++i)
+      commit(stream, operations[i], steps[i]);
   }
-  // Once nothing else can fail: the next wait of a binary semaphore is for another fence.
-  for (const SemaphoreOperation& operation : operations) {
-    SharedSemaphore& semaphore = *operation.semaphore->shared();
-    if (semaphore.type == SemaphoreType::binary && !relay.take_back(semaphore))
-      if (Result<void> emptied = semaphore.reset(); !emptied)
-        return emptied;
-  }
+  for (Step& step : steps)
+    if (step.marker)
+      stream.wait_ordered(std::move(step.marker));
   return {};
 }
 

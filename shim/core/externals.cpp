@@ -5,21 +5,13 @@
 
 namespace shim::core {
 
-namespace {
-// At exit the GPU gets this long to reach what others wait for; then they are released all the same.
-constexpr std::chrono::seconds exit_patience{2};
-} // namespace
-
 Externals& Context::externals() {
   std::call_once(externals_once_, [this] {
-    externals_ = std::make_shared<Externals>(*this);
+    externals_ = std::make_shared<Externals>();
     add_observer(externals_.get());
   });
   return *externals_;
 }
-
-Externals::Externals(Context& context)
-    : relay_(context.device().opened(), context.device().opened().syncobj_features()) {}
 
 ExternalMemory* Externals::add(std::unique_ptr<ExternalMemory> memory) {
   std::lock_guard lock(mutex_);
@@ -49,12 +41,8 @@ void Externals::remove(ExternalSemaphore* semaphore) {
   semaphores_.erase(semaphore);
 }
 
-void Externals::context_going(Context&) {
-  // Waits first: signals may stand behind them.
-  relay_.release_armed();
-  bool exiting = driver().state() == CUDA_ERROR_DEINITIALIZED;
-  relay_.drain(exiting ? std::chrono::nanoseconds(exit_patience) : kfd::wait_forever);
-
+void Externals::context_going(Context& context) {
+  context.device().waits().release(&context); // signals stand behind them
   std::lock_guard lock(mutex_);
   for (auto& [raw, memory] : memories_)
     driver().handles().erase(raw->handle);

@@ -7,6 +7,7 @@
 #include <core/device.hpp>
 #include <core/stream.hpp>
 #include <core/thread_state.hpp>
+#include <util/thread.hpp>
 
 namespace shim::core {
 
@@ -26,13 +27,13 @@ Result<void> HostFunctions::start_locked() {
     return {};
   if (Result<void> prepared = waker_.prepare(context_.device().opened()); !prepared)
     return prepared;
-  thread_ = std::thread([this] { run(); });
+  thread_ = util::start_thread("cuda-callbacks", [this] { run(); });
   return {};
 }
 
 Result<void> HostFunctions::enqueue(Stream& stream, std::function<void(CUresult)> function,
                                     bool even_on_error) {
-  Result<MarkerRef> returned = context_.acquire_host_marker();
+  Result<MarkerRef> returned = context_.acquire_marker(kfd::SignalKind::polled);
   if (!returned)
     return returned.error();
   {
@@ -64,7 +65,7 @@ Result<void> HostFunctions::enqueue(Stream& stream, std::function<void(CUresult)
 
 bool HostFunctions::run_ready(std::vector<Pending>& pending) {
   auto ready =
-      std::find_if(pending.begin(), pending.end(), [](const Pending& p) { return p.reached->done(); });
+      std::find_if(pending.begin(), pending.end(), [](const Pending& p) { return p.reached->passed(); });
   if (ready == pending.end())
     return false;
   Pending next = std::move(*ready);

@@ -1,9 +1,16 @@
 #include <core/marker.hpp>
 
-#include <algorithm>
 #include <memory>
 
 namespace shim::core {
+
+bool Marker::passed() const {
+  if (!done())
+    return false;
+  if (pool_->observer_)
+    pool_->observer_->settle();
+  return true;
+}
 
 Result<void> Marker::wait() const {
   Result<kfd::WaitResult> waited = signal.wait_done();
@@ -11,6 +18,8 @@ Result<void> Marker::wait() const {
     return waited.error();
   if (*waited != kfd::WaitResult::satisfied)
     return util::fail(CUDA_ERROR_UNKNOWN, "wait for a marker that wakes nobody");
+  if (pool_->observer_)
+    pool_->observer_->settle();
   return {};
 }
 
@@ -20,26 +29,22 @@ Result<void> Marker::complete() {
     woken = signal.set_and_wake(0);
   else
     signal.set(0);
+  tell_streams();
   if (pool_->observer_)
-    pool_->observer_->host_completed();
+    pool_->observer_->go_on();
   return woken;
 }
 
-bool Marker::is_certain() const {
-  if (certain_.load(std::memory_order_acquire))
-    return true;
-  bool certain = done();
-  if (!certain && !by_host && in_queue.load(std::memory_order_acquire))
-    certain =
-        std::all_of(gates.begin(), gates.end(), [](const MarkerRef& gate) { return gate->is_certain(); });
-  if (certain)
-    certain_.store(true, std::memory_order_release);
-  return certain;
+void Marker::enter_queue() {
+  in_queue_.store(true, std::memory_order_release);
+  tell_streams();
 }
 
-bool prune(Gates& gates) {
-  std::erase_if(gates, [](const MarkerRef& gate) { return gate->is_certain(); });
-  return gates.empty();
+// Whoever holds a stream back says so first and looks at the marker then: of the two, one sees the other.
+void Marker::tell_streams() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (streams_held_.load(std::memory_order_relaxed))
+    pool_->observer_->certain(*this);
 }
 
 void MarkerRef::reset() {
@@ -80,32 +85,10 @@ Result<MarkerRef> MarkerPool::acquire(kfd::SignalKind kind) {
 }
 
 void MarkerPool::give_back(Marker* marker) {
-  // A marker's gates have gates, and so on: one after the other, not one inside the other.
-  thread_local std::vector<Marker*>* returning = nullptr;
-  if (returning) {
-    returning->push_back(marker);
-    return;
-  }
-  if (marker->gates.empty()) {
-    put_into_list(marker);
-    return;
-  }
-  std::vector<Marker*> all = {marker};
-  returning = &all;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    Marker* next = all[i]; // `all` may grow
-    next->gates.clear();
-    next->pool_->put_into_list(next);
-  }
-  returning = nullptr;
-}
-
-void MarkerPool::put_into_list(Marker* marker) {
   if (marker->signal.kind() == kfd::SignalKind::polled)
     marker->signal.raise_nothing();
-  marker->by_host = false;
-  marker->in_queue = false;
-  marker->certain_ = false;
+  marker->in_queue_.store(false, std::memory_order_relaxed);
+  marker->streams_held_.store(false, std::memory_order_relaxed);
   std::lock_guard lock(mutex_);
   free_[static_cast<std::size_t>(marker->signal.kind())].push_back(marker);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include <core/context.hpp>
 #include <core/device.hpp>
@@ -9,58 +10,18 @@
 namespace shim::core {
 
 Stream::Stream(Context& context, StreamRole role, unsigned flags, int priority)
-    : context_(context), role_(role), flags_(flags), priority_(priority) {}
+    : context_(context), role_(role), flags_(flags), priority_(priority), link_(*this) {}
 
 Stream::~Stream() {
-  if (known_to_held_streams_)
-    context_.device().held_streams().remove(*this);
+  context_.device().forget(*this);
   order_marker_.reset();
   if (channel_) {
     bool idle = channel_->idle();
-    context_.release_channel(std::move(channel_), idle);
+    context_.device().release_channel(std::move(channel_), idle);
   }
 }
 
-Result<void> Stream::begin_locked(std::unique_lock<std::mutex>& lock, std::uint32_t packets,
-                                  std::uint32_t kernarg_bytes) {
-  while (!channel_) {
-    lock.unlock(); // the context may look for a queue in other streams
-    Result<std::unique_ptr<Channel>> channel = context_.acquire_channel(priority_);
-    lock.lock();
-    if (!channel)
-      return channel.error();
-    if (channel_)
-      context_.release_channel(std::move(*channel), true);
-    else
-      channel_ = std::move(*channel);
-  }
-  ++channel_users_; // reserve() may wait without the lock
-  Result<void> reserved = channel_->reserve(lock, packets, kernarg_bytes);
-  --channel_users_;
-  return reserved;
-}
-
-std::unique_ptr<Channel> Stream::give_up_channel() {
-  std::lock_guard lock(mutex_);
-  if (!channel_ || channel_users_ > 0 || !channel_->idle())
-    return nullptr;
-  return std::move(channel_);
-}
-
-Result<MarkerRef> Stream::mark_tail(Waker& waker) {
-  std::unique_lock lock(mutex_);
-  if (!channel_)
-    return MarkerRef();
-  channel_->reap();
-  if (!channel_->has_room())
-    return MarkerRef();
-  Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::polled);
-  if (!marker)
-    return marker;
-  waker.watch(**marker);
-  channel_->record(*marker);
-  return marker;
-}
+// --- commands ---
 
 Result<MarkerRef> Stream::record(kfd::SignalKind kind) {
   Result<MarkerRef> marker = context_.acquire_marker(kind);
@@ -74,105 +35,224 @@ Result<MarkerRef> Stream::record(kfd::SignalKind kind) {
 Result<void> Stream::record(MarkerRef marker) {
   if (Result<void> ordered = order(); !ordered)
     return ordered;
-  std::unique_lock lock(mutex_);
-  if (Result<void> recorded = record_locked(lock, std::move(marker)); !recorded)
-    return recorded;
-  work_.fetch_add(1, std::memory_order_release);
-  return {};
-}
-
-Result<void> Stream::record_locked(std::unique_lock<std::mutex>& lock, MarkerRef marker) {
-  prune(gates_);
-  marker->gates = gates_;
-  if (held_) {
-    hold_locked(std::move(marker), false);
-    return {};
-  }
-  if (Result<void> ready = begin_locked(lock, 1, 0); !ready)
-    return ready;
-  channel_->record(std::move(marker));
-  return {};
+  return enqueue(std::unique_lock(mutex_), RecordCommand{std::move(marker)});
 }
 
 Result<void> Stream::wait(MarkerRef marker) {
   if (Result<void> ordered = order(); !ordered)
     return ordered;
-  if (Result<void> waiting = wait_unordered(std::move(marker)); !waiting)
-    return waiting;
-  work_.fetch_add(1, std::memory_order_release);
+  wait_ordered(std::move(marker));
   return {};
 }
 
-Result<void> Stream::wait_unordered(MarkerRef marker) {
-  if (marker->done())
-    return {};
-  std::unique_lock lock(mutex_);
-  bool certain = marker->is_certain();
-  prune(gates_);
-  if (!certain)
-    gates_.push_back(marker);
-  if (held_ || (!certain && context_.device().crowded())) {
-    hold_locked(std::move(marker), true);
-    return {};
-  }
-  if (Result<void> ready = begin_locked(lock, 1, 0); !ready)
+void Stream::wait_ordered(MarkerRef marker) {
+  if (!marker->done())
+    enqueue_surely(std::unique_lock(mutex_), WaitCommand{std::move(marker)});
+}
+
+Result<void> Stream::enqueue(std::unique_lock<std::mutex> lock, Command command, Counts counts) {
+  if (Result<void> ready = ready_locked(lock); !ready)
     return ready;
-  queue_gates_ = gates_;
-  channel_->wait(std::move(marker));
+  enqueue_surely(std::move(lock), std::move(command), counts);
   return {};
 }
 
-void* Stream::hold_locked(const Dispatch& dispatch) {
-  HeldWork& work = backlog_.emplace_back();
-  work.dispatch = dispatch;
-  work.kernargs.resize(std::max<std::size_t>(1, dispatch.kernarg_bytes));
-  return work.kernargs.data();
+void Stream::enqueue_surely(std::unique_lock<std::mutex> lock, Command command, Counts counts) {
+  backlog_.push_back(std::move(command));
+  finish(std::move(lock), counts);
 }
 
-void Stream::hold_locked(MarkerRef marker, bool waits) {
-  HeldWork& work = backlog_.emplace_back();
-  work.marker = std::move(marker);
-  work.waits = waits;
-  if (held_)
-    return;
-  held_ = true;
-  known_to_held_streams_ = true;
-  context_.device().held_streams().add(*this);
+void Stream::put_signals(std::unique_lock<std::mutex> lock, const MarkerRef& marker, Signals& signals) {
+  context_.device().signals().promise(signals.size());
+  for (SignalCommand& signal : signals)
+    backlog_.push_back(std::move(signal));
+  backlog_.push_back(RecordCommand{marker});
+  finish(std::move(lock), Counts::yes);
 }
 
-// Nothing is put behind what may wait for ever in the queue: room in it may never come.
-bool Stream::can_go_on_locked(const HeldWork& work) {
-  return prune(queue_gates_) && !(work.waits && !work.marker->is_certain());
+// So that what is put into the stream next cannot fail.
+Result<void> Stream::ready_locked(std::unique_lock<std::mutex>& lock) {
+  if (held_ || channel_)
+    return {};
+  lock.unlock(); // the device may look for a queue in other streams
+  Result<std::unique_ptr<Channel>> channel = context_.device().acquire_channel(*this);
+  lock.lock();
+  if (!channel)
+    return channel.error();
+  if (channel_ && *channel)
+    context_.device().release_channel(*std::move(channel), true);
+  else if (*channel)
+    channel_ = *std::move(channel);
+  return {};
 }
 
-Stream::Resumed Stream::resume() {
-  std::unique_lock lock(mutex_);
-  bool went_on = false;
+void Stream::finish(std::unique_lock<std::mutex> lock, Counts counts) {
+  // Who runs far ahead of the GPU waits for it, as with any ring.
+  constexpr std::size_t most_ahead = 1024;
+  if (counts == Counts::yes)
+    work_.fetch_add(1, std::memory_order_release);
+  if (!held_)
+    go_on_locked(lock);
+  while (for_room_ && backlog_.size() > most_ahead) {
+    ++pushed_back_;
+    moved_.wait(lock);
+    --pushed_back_;
+  }
+  lock.unlock();
+  context_.device().held_streams().go_on();
+}
+
+// --- from the backlog into the queue ---
+
+void Stream::go_on_locked(std::unique_lock<std::mutex>& lock) {
+  held_ = true; // for others, while the lock is released
+  for_room_ = false;
   while (!backlog_.empty()) {
-    HeldWork& next = backlog_.front(); // stays where it is: others only add behind it
-    if (!can_go_on_locked(next))
-      return {.waits_on = true, .went_on = went_on};
-    if (Result<void> ready = begin_locked(lock, 1, next.dispatch.kernarg_bytes); !ready) {
-      if (context_.status())
-        return {.waits_on = true, .went_on = went_on};
-      backlog_.clear(); // the device has failed, which is what its users are told
-      break;
+    if (auto* wait = std::get_if<WaitCommand>(&backlog_.front())) {
+      if (wait->marker->done()) {
+        backlog_.pop_front();
+        continue;
+      }
+      if (!wait->marker->certain() &&
+          context_.device().held_streams().hold_until_certain(link_, wait->marker))
+        return;
     }
-    if (!next.kernargs.empty()) {
-      void* kernargs = channel_->kernargs(next.dispatch.kernarg_bytes);
-      std::memcpy(kernargs, next.kernargs.data(), next.dispatch.kernarg_bytes);
-      channel_->dispatch(next.dispatch, kernargs);
-    } else if (next.waits) {
-      channel_->wait(std::move(next.marker));
-    } else {
-      channel_->record(std::move(next.marker));
+    if (!channel_) {
+      if (!take_channel_locked(lock))
+        return;
+      continue; // the backlog may have been given up meanwhile
     }
+    auto* kernel = std::get_if<KernelCommand>(&backlog_.front());
+    if (!channel_->has_room(kernel ? kernel->dispatch.kernarg_bytes : 0)) {
+      if (hold_for_room_locked())
+        return;
+      continue;
+    }
+    issue_locked(backlog_.front());
     backlog_.pop_front();
-    went_on = true;
+    if (channel_->wants_checkpoint())
+      place_checkpoint_locked();
   }
   held_ = false;
-  return {.waits_on = false, .went_on = went_on};
 }
+
+// Does not fail: where the kernel makes no queue, it is asked again when something has changed.
+bool Stream::take_channel_locked(std::unique_lock<std::mutex>& lock) {
+  Device& device = context_.device();
+  lock.unlock();
+  Result<std::unique_ptr<Channel>> channel = device.acquire_channel(*this);
+  lock.lock();
+  if (channel_) { // another thread was faster
+    if (channel && *channel)
+      device.release_channel(*std::move(channel), true);
+    return true;
+  }
+  if (channel && *channel) {
+    channel_ = *std::move(channel);
+    return true;
+  }
+  device.held_streams().hold_for_queue(link_);
+  lock.unlock();
+  if (channel)
+    device.watch_queues();
+  else
+    device.signals().wake();
+  lock.lock();
+  return false;
+}
+
+bool Stream::hold_for_room_locked() {
+  MarkerRef checkpoint = channel_->oldest_checkpoint();
+  if (!checkpoint) {
+    place_checkpoint_locked();
+    checkpoint = channel_->oldest_checkpoint();
+  }
+  if (!checkpoint)
+    return false; // done meanwhile: look again
+  for_room_ = true;
+  context_.device().held_streams().hold_until_done(link_, checkpoint);
+  return true;
+}
+
+void Stream::issue_locked(Command& command) {
+  constexpr std::size_t most_spares = 64;
+  if (auto* kernel = std::get_if<KernelCommand>(&command)) {
+    void* kernargs = channel_->kernargs(kernel->dispatch.kernarg_bytes);
+    std::memcpy(kernargs, kernel->kernargs.data(), kernel->dispatch.kernarg_bytes);
+    channel_->dispatch(kernel->dispatch, kernargs);
+    if (spare_kernargs_.size() < most_spares)
+      spare_kernargs_.push_back(std::move(kernel->kernargs));
+  } else if (auto* record = std::get_if<RecordCommand>(&command)) {
+    channel_->record(std::move(record->marker));
+  } else if (auto* wait = std::get_if<WaitCommand>(&command)) {
+    channel_->wait(std::move(wait->marker));
+  } else if (auto* signal = std::get_if<SignalCommand>(&command)) {
+    context_.device().signals().add(std::move(*signal)); // its marker goes into the queue next
+  }
+}
+
+void Stream::place_checkpoint_locked() {
+  Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::polled);
+  if (marker && context_.device().signals().watch(**marker))
+    channel_->checkpoint(*std::move(marker));
+}
+
+std::vector<std::byte> Stream::spare_kernargs_locked(std::size_t bytes) {
+  std::vector<std::byte> kernargs;
+  if (!spare_kernargs_.empty()) {
+    kernargs = std::move(spare_kernargs_.back());
+    spare_kernargs_.pop_back();
+  }
+  kernargs.resize(bytes);
+  return kernargs;
+}
+
+void Stream::resume() {
+  std::unique_lock lock(mutex_);
+  go_on_locked(lock);
+  if (pushed_back_ > 0)
+    moved_.notify_all();
+}
+
+void Stream::abandon() {
+  util::Ring<Command> dropped;
+  {
+    std::lock_guard lock(mutex_);
+    dropped = std::exchange(backlog_, {});
+    held_ = for_room_ = false;
+    moved_.notify_all();
+  }
+  while (!dropped.empty()) {
+    Command command = dropped.pop_front();
+    if (auto* signal = std::get_if<SignalCommand>(&command))
+      context_.device().signals().perform(*signal);
+  }
+}
+
+// --- queues ---
+
+std::unique_ptr<Channel> Stream::give_up_channel() {
+  std::lock_guard lock(mutex_);
+  if (!channel_ || channel_users_ > 0 || !channel_->idle())
+    return nullptr;
+  return std::move(channel_);
+}
+
+bool Stream::watch_end(SignalRelay& relay) {
+  std::lock_guard lock(mutex_);
+  if (!channel_ || channel_users_ > 0)
+    return false;
+  if (channel_->idle())
+    return true;
+  if (!channel_->ends_in_checkpoint()) {
+    Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::polled);
+    if (marker && relay.watch(**marker))
+      channel_->checkpoint(*std::move(marker));
+  }
+  return false;
+}
+
+// --- implicit ordering ---
 
 Result<MarkerRef> Stream::order_marker() {
   std::unique_lock lock(mutex_);
@@ -184,10 +264,10 @@ Result<MarkerRef> Stream::order_marker() {
   Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::polled);
   if (!marker)
     return marker;
-  if (Result<void> recorded = record_locked(lock, *marker); !recorded)
-    return recorded.error();
   order_marker_ = *marker;
   order_marker_work_ = work;
+  if (Result<void> recorded = enqueue(std::move(lock), RecordCommand{*marker}, Counts::no); !recorded)
+    return recorded.error();
   return marker;
 }
 
@@ -198,9 +278,8 @@ Result<void> Stream::order_behind(Stream& other, std::atomic<std::uint64_t>& see
   Result<MarkerRef> marker = other.order_marker();
   if (!marker)
     return marker.error();
-  if (*marker)
-    if (Result<void> waiting = wait_unordered(std::move(*marker)); !waiting)
-      return waiting;
+  if (*marker && !(*marker)->done())
+    enqueue_surely(std::unique_lock(mutex_), WaitCommand{*std::move(marker)}, Counts::no);
   seen.store(work, std::memory_order_release);
   return {};
 }
@@ -215,6 +294,13 @@ Result<void> Stream::order_slow() {
   return {};
 }
 
+// --- how far it has come ---
+
+bool Stream::held() {
+  std::lock_guard lock(mutex_);
+  return held_;
+}
+
 Result<bool> Stream::idle() {
   if (Result<void> status = context_.status(); !status)
     return status.error();
@@ -223,14 +309,15 @@ Result<bool> Stream::idle() {
     if (!idle_locked())
       return false;
   }
-  if (role_ != StreamRole::legacy)
-    return true;
-  return context_
-      .blocking_streams([](Stream& other) {
-        std::lock_guard lock(other.mutex_);
-        return !other.idle_locked();
-      })
-      .empty();
+  if (role_ == StreamRole::legacy && !context_
+                                          .blocking_streams([](Stream& other) {
+                                            std::lock_guard lock(other.mutex_);
+                                            return !other.idle_locked();
+                                          })
+                                          .empty())
+    return false;
+  context_.device().signals().settle();
+  return true;
 }
 
 Result<bool> Stream::caught_up() {
@@ -238,8 +325,13 @@ Result<bool> Stream::caught_up() {
   if (!own || !*own || !blocking())
     return own;
   Stream& legacy = context_.legacy_stream();
-  std::lock_guard lock(legacy.mutex_);
-  return legacy.idle_locked();
+  {
+    std::lock_guard lock(legacy.mutex_);
+    if (!legacy.idle_locked())
+      return false;
+  }
+  context_.device().signals().settle();
+  return true;
 }
 
 Result<void> Stream::synchronize() {
@@ -252,7 +344,12 @@ Result<void> Stream::synchronize_own() {
   Result<MarkerRef> marker = sync_marker();
   if (!marker)
     return marker.error();
-  return *marker ? (*marker)->wait() : context_.status();
+  if (*marker)
+    return (*marker)->wait();
+  if (Result<void> status = context_.status(); !status)
+    return status;
+  context_.device().signals().settle();
+  return {};
 }
 
 Result<MarkerRef> Stream::sync_marker() {
@@ -277,7 +374,7 @@ Result<MarkerRef> Stream::sync_marker() {
   Result<MarkerRef> marker = context_.acquire_marker(kfd::SignalKind::interrupting);
   if (!marker)
     return marker;
-  if (Result<void> recorded = record_locked(lock, *marker); !recorded)
+  if (Result<void> recorded = enqueue(std::move(lock), RecordCommand{*marker}, Counts::no); !recorded)
     return recorded.error();
   return marker;
 }

@@ -1,10 +1,9 @@
 // External resource interoperability.
-#include <array>
 #include <span>
-#include <vector>
 
 #include <core/external_memory.hpp>
 #include <core/external_semaphore.hpp>
+#include <util/small_vector.hpp>
 
 #include "entry.hpp"
 
@@ -108,22 +107,7 @@ bool all_zero(const Words (&words)[count]) {
   return true;
 }
 
-// The operations of one call: a few without an allocation.
-class Operations {
-public:
-  explicit Operations(std::size_t capacity) {
-    if (capacity > few_.size())
-      many_.resize(capacity);
-  }
-  void push_back(const core::SemaphoreOperation& operation) { data()[size_++] = operation; }
-  operator std::span<const core::SemaphoreOperation>() { return {data(), size_}; }
-
-private:
-  core::SemaphoreOperation* data() { return many_.empty() ? few_.data() : many_.data(); }
-  std::array<core::SemaphoreOperation, 8> few_ = {};
-  std::vector<core::SemaphoreOperation> many_;
-  std::size_t size_ = 0;
-};
+using Operations = util::SmallVector<core::SemaphoreOperation, 8>;
 
 // All handles and parameters are looked at before anything happens.
 template <class Parameters>
@@ -131,7 +115,7 @@ Result<Operations> operations_from(const char* name, const CUexternalSemaphore* 
                                    const Parameters* parameters, unsigned count) {
   if (!semaphores || !parameters || count == 0)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: {} semaphores, or a null pointer", name, count);
-  Operations operations(count);
+  Operations operations;
   for (unsigned i = 0; i < count; ++i) {
     if (parameters[i].flags != 0 || !all_zero(parameters[i].reserved))
       return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: flags or a reserved word of semaphore {} are set",
@@ -154,7 +138,7 @@ CUresult signal(const char* name, DefaultStream default_stream, const CUexternal
         auto operations = operations_from(name, semaphores, parameters, count);
         if (!operations)
           return operations.error();
-        return core::signal_semaphores(found, *operations);
+        return core::signal_semaphores(found, std::span(operations->begin(), operations->end()));
       },
       semaphores, parameters, count);
 }
@@ -167,7 +151,7 @@ CUresult wait(const char* name, DefaultStream default_stream, const CUexternalSe
         auto operations = operations_from(name, semaphores, parameters, count);
         if (!operations)
           return operations.error();
-        return core::wait_semaphores(found, *operations);
+        return core::wait_semaphores(found, std::span(operations->begin(), operations->end()));
       },
       semaphores, parameters, count);
 }

@@ -142,9 +142,23 @@ Result<void> Syncobj::transfer_to(Syncobj& target, std::uint64_t target_point, s
                                                         target.handle_, target_point, handle_, point, 0u));
 }
 
-Result<void> Syncobj::register_eventfd(std::uint64_t point, int event_fd) const {
+void Syncobj::wait_any_signaled(const std::vector<SyncobjPoint>& points, std::int64_t deadline) const {
+  std::vector<std::uint32_t> handles;
+  std::vector<std::uint64_t> values;
+  for (const SyncobjPoint& each : points) {
+    handles.push_back(each.handle);
+    values.push_back(each.point);
+  }
+  std::uint32_t first = 0;
+  drm_call("drmSyncobjTimelineWait", drmSyncobjTimelineWait, drm_fd_, handles.data(), values.data(),
+           static_cast<unsigned>(handles.size()), deadline,
+           static_cast<unsigned>(DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT), &first);
+}
+
+Result<void> Syncobj::register_eventfd(std::uint64_t point, int event_fd, Until until) const {
   SyncobjEventfd args{};
   args.handle = handle_;
+  args.flags = until == Until::available ? DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE : 0;
   args.point = point;
   args.fd = event_fd;
   return call_ioctl(drm_fd_, syncobj_eventfd, args);

@@ -12,48 +12,42 @@
 #include <mutex>
 #include <vector>
 
+#include <core/command.hpp>
 #include <core/marker.hpp>
 #include <kfd/device.hpp>
 
 namespace shim::core {
-
-// What an AQL dispatch packet says. Sizes in work-items and bytes.
-struct Dispatch {
-  std::uint64_t kernel_object = 0; // GPU address of the kernel descriptor
-  std::uint32_t grid[3] = {1, 1, 1};
-  std::uint16_t group[3] = {1, 1, 1};
-  std::uint32_t group_segment = 0;
-  std::uint32_t private_segment = 0;
-  std::uint32_t kernarg_bytes = 0;
-};
 
 class Channel {
 public:
   // The hardware scheduler takes 127 queues of one process on one device (pqm_create_queue in amdkfd).
   static constexpr std::size_t most_on_a_device = 126;
 
-  static Result<std::unique_ptr<Channel>> create(kfd::Device& device, MarkerPool& markers,
-                                                 kfd::QueuePriority priority);
+  static Result<std::unique_ptr<Channel>> create(kfd::Device& device, kfd::QueuePriority priority);
   ~Channel() = default;
 
   static constexpr std::uint32_t max_kernarg_bytes = 32768;
 
-  // Makes room for `packets` and `kernarg_bytes`; may block, with `lock` released meanwhile, until earlier
-  // work is done.
-  Result<void> reserve(std::unique_lock<std::mutex>& lock, std::uint32_t packets,
-                       std::uint32_t kernarg_bytes);
-
-  // The following need room that reserve() made under the same hold of the lock.
+  // Is there room for a packet with so many bytes of arguments? The following need it, under the same hold of
+  // the lock.
+  bool has_room(std::uint32_t kernarg_bytes);
   // Memory for a dispatch's arguments: 64-byte aligned, alive until that dispatch is done.
   void* kernargs(std::uint32_t bytes);
-  void dispatch(const Dispatch& dispatch, const void* kernargs);
+  // The arguments are in memory from kernargs().
+  void dispatch(const Dispatch& dispatch, void* kernargs);
   // `marker` completes, with timestamps, when everything before it has.
   void record(MarkerRef marker);
   // Nothing after it starts before `marker` is done.
   void wait(MarkerRef marker);
 
-  // Would reserve() of one packet return at once?
-  bool has_room() const { return fits(1, 0); }
+  // More than half of the ring is in use, and no checkpoint says when it will be less.
+  bool wants_checkpoint() const;
+  // Like record(); needs no has_room(). The marker is one that somebody watches.
+  void checkpoint(MarkerRef marker);
+  bool ends_in_checkpoint() { return next_ > 0 && slot(next_ - 1).checkpoint; }
+  // The oldest that has not been reached; empty where there is none.
+  MarkerRef oldest_checkpoint();
+
   // Has everything been done?
   bool idle() const { return tail_ ? tail_->done() : done() == counted_; }
   // Spins a few microseconds for the point that the channel has reached now.
@@ -76,6 +70,7 @@ private:
     std::uint64_t kernarg_end = 0; // ... and then arguments up to here are free
     MarkerRef marker;
     bool recorded = false; // done when `marker` is
+    bool checkpoint = false;
   };
 
   static constexpr std::int64_t start_value = std::int64_t{1} << 62;
@@ -86,11 +81,9 @@ private:
 
   std::uint64_t done() const { return static_cast<std::uint64_t>(start_value - progress_.value()); }
   Slot& slot(std::uint64_t index) { return slots_[index % ring_packets]; }
-  bool fits(std::uint32_t packets, std::uint32_t kernarg_bytes) const;
-  MarkerRef oldest_recorded();
+  bool fits(std::uint32_t kernarg_bytes) const;
   Slot& begin_slot(std::uint64_t index, std::uint64_t count);
 
-  MarkerPool* markers_ = nullptr;
   std::unique_ptr<kfd::Queue> queue_;
   kfd::QueuePriority priority_ = kfd::QueuePriority::normal;
   kfd::Buffer kernarg_ring_;
@@ -101,7 +94,7 @@ private:
   std::uint64_t counted_ = 0;      // packets that decrement progress_
   std::uint64_t kernarg_head_ = 0; // bytes, monotonic
   std::uint64_t kernarg_tail_ = 0;
-  std::uint64_t checkpoint_packet_ = 0; // where the last interrupting marker is
+  std::uint64_t checkpoint_packet_ = 0; // where the last checkpoint is
   std::uint64_t checkpoint_kernarg_ = 0;
   MarkerRef tail_; // the last packet's marker, where that packet was recorded
 };

@@ -77,13 +77,7 @@ public:
   Result<void> synchronize();
   // Waits for what the legacy stream is ordered with: its own work and the blocking streams'.
   Result<void> synchronize_blocking();
-  // Takes the queue of a stream that is idle where the device has no more, and waits for one where all are
-  // busy. CUDA_ERROR_OUT_OF_MEMORY where this context has none at all. The caller holds no stream's lock.
-  Result<std::unique_ptr<Channel>> acquire_channel(int priority);
-  void release_channel(std::unique_ptr<Channel> channel, bool reusable);
   Result<MarkerRef> acquire_marker(kfd::SignalKind kind);
-  // A polled one that the host completes.
-  Result<MarkerRef> acquire_host_marker();
 
   // --- what else lives in it ---
   Result<Event*> create_event(unsigned flags);
@@ -118,8 +112,6 @@ private:
   Context(Device& device, unsigned flags, bool primary);
   void reap_retired_locked();
   Result<void> synchronize_streams(bool all);
-  std::unique_ptr<Channel> take_idle_channel();
-  Result<void> wait_for_any_stream();
 
   Device& device_;
   const unsigned flags_;

@@ -26,10 +26,10 @@ struct CopyRequest {
   std::uint64_t width = 0, height = 1, depth = 1; // bytes, rows, slices
 };
 
-// `synchronous`: the call returns when the bytes are there, except between device memory, and from pageable
-// to device memory when all before it in the stream is done and the bytes are read (CUDA's "API
-// synchronization behavior"). Otherwise copies from host memory to host memory wait, and those to pageable
-// memory. CUDA_ERROR_INVALID_VALUE for a device address without an allocation, or a range that leaves it.
+// `synchronous`: the call returns when the bytes are there, except between device memory (CUDA's "API
+// synchronization behavior", which promises less for pageable memory; programs rely on more). Otherwise
+// copies from host memory to host memory wait, and those to pageable memory. CUDA_ERROR_INVALID_VALUE for a
+// device address without an allocation, or a range that leaves it.
 Result<void> copy(Stream& stream, const CopyRequest& request, bool synchronous);
 
 // `value_size` is 1, 2 or 4; width counts values. `synchronous`: waits for pinned and managed memory.

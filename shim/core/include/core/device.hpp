@@ -13,6 +13,8 @@
 #include <core/context.hpp>
 #include <core/held_streams.hpp>
 #include <core/pinned_pages.hpp>
+#include <core/signal_relay.hpp>
+#include <core/wait_relay.hpp>
 #include <kfd/device.hpp>
 #include <util/error.hpp>
 
@@ -36,10 +38,10 @@ struct MachineShape {
 MachineShape machine_shape(const kfd::NodeProperties& node);
 
 // Thread-safe.
-class Device {
+class Device : public MarkerObserver {
 public:
   Device(int ordinal, kfd::Process& process, const kfd::NodeProperties& node);
-  ~Device();
+  ~Device() override;
 
   int ordinal() const { return ordinal_; }
   const kfd::NodeProperties& node() const { return node_; }
@@ -58,15 +60,26 @@ public:
   kfd::Device& opened() const { return *gpu_; }
   MarkerPool& markers() const { return *markers_; }
   HeldStreams& held_streams() const { return *held_streams_; }
+  SignalRelay& signals() const { return *signals_; }
+  WaitRelay& waits() const { return *waits_; }
   PinnedPages& pinned_pages() const { return *pinned_pages_; }
   Result<const BlitKernels*> blit();
 
-  // Queues: one that no stream has at the moment, or a new one; null where the device has no more.
-  Result<std::unique_ptr<Channel>> acquire_channel(kfd::QueuePriority priority);
-  // Are so many queues in use that none should be blocked by what the host completes?
-  bool crowded();
+  // --- queues: only kernels that run need one ---
+  // One that no stream has at the moment, or a new one, or that of a stream, of whatever context, that is
+  // idle; null where all are busy. `stream` then owns it. The caller holds no stream's lock.
+  Result<std::unique_ptr<Channel>> acquire_channel(Stream& stream);
   // `reusable`: nothing runs in it.
   void release_channel(std::unique_ptr<Channel> channel, bool reusable);
+  // HeldStreams::look() is called as soon as one of the busy queues is idle. The caller holds no lock.
+  void watch_queues();
+  // The stream goes.
+  void forget(Stream& stream);
+
+  // --- for markers ---
+  void certain(Marker& marker) override { held_streams_->certain(marker); }
+  void go_on() override { held_streams_->go_on(); }
+  void settle() override { signals_->settle(); }
 
   // --- primary context ---
   Result<Context*> retain_primary();
@@ -80,22 +93,30 @@ public:
     bool active;
   };
   PrimaryState primary_state();
-  // Context::release_outsiders() of the primary context, where there is one.
+  // At exit, after the other contexts' release_outsiders(): the primary context's, and then every signal that
+  // was called for is performed.
   void release_outsiders();
 
 private:
+  Result<std::unique_ptr<Channel>> spare_channel(kfd::QueuePriority priority);
+  std::unique_ptr<Channel> take_idle_channel();
+
   const int ordinal_;
   kfd::Process& process_;
   const kfd::NodeProperties node_;
   const MachineShape shape_;
   std::mutex mutex_;
   std::unique_ptr<kfd::Device> gpu_;
-  std::unique_ptr<HeldStreams> held_streams_;
   std::unique_ptr<MarkerPool> markers_;
+  std::unique_ptr<HeldStreams> held_streams_;
+  std::unique_ptr<WaitRelay> waits_;
+  std::unique_ptr<SignalRelay> signals_;
   std::unique_ptr<PinnedPages> pinned_pages_;
   std::unique_ptr<BlitKernels> blit_;
   std::vector<std::unique_ptr<Channel>> channels_; // idle
   std::size_t channel_count_ = 0;                  // idle or not
+  std::mutex owners_mutex_;                        // taken before a stream's lock
+  std::vector<Stream*> owners_;                    // those that have been given a queue
   std::mutex primary_mutex_;
   std::unique_ptr<Context> primary_;
   int primary_references_ = 0;

@@ -20,6 +20,7 @@ using util::Result;
 
 class Marker;
 class MarkerPool;
+struct HeldLink;
 
 // A counted reference. Thread-safe as shared_ptr is.
 class MarkerRef {
@@ -44,34 +45,48 @@ private:
   Marker* marker_ = nullptr;
 };
 
-// What a point in a stream waits for that may never come.
-using Gates = std::vector<MarkerRef>;
-// Takes out those that are certain to come. Are all?
-bool prune(Gates& gates);
+// Who is told of what happens to the markers of a pool.
+class MarkerObserver {
+public:
+  virtual ~MarkerObserver() = default;
+  // `marker`, for which streams are held back, has become certain. No stream's lock may be needed.
+  virtual void certain(Marker& marker) = 0;
+  // Streams that certain() has freed go on. The caller holds no lock.
+  virtual void go_on() = 0;
+  // Every signal of an external semaphore whose turn has come has been performed when it returns.
+  virtual void settle() = 0;
+};
 
 class Marker {
 public:
+  // Has it been reached?
   bool done() const { return signal.value() < 1; }
-  // Blocks until done. Only for interrupting markers.
+  // The same for those who tell the application: semaphores that are signalled in front of it are so then.
+  bool passed() const;
+  // Blocks until passed. Only for interrupting markers.
   Result<void> wait() const;
-  // For markers that the host completes. Wakes threads that wait for an interrupting one.
+  // For markers that the host completes. Wakes threads that wait for an interrupting one, and lets streams go
+  // on that are held back for it. The caller holds no lock.
   Result<void> complete();
 
-  // Is it done, or certain to be without anyone's doing? A point that the host completes only when it is
-  // done; one that the GPU completes when it is in a hardware queue, and all its gates are certain.
-  bool is_certain() const;
+  // Does it come without anyone's doing? It is done, or in a hardware queue: nothing there waits for what
+  // might never come.
+  bool certain() const { return in_queue_.load(std::memory_order_acquire) || done(); }
+  // It has gone into a hardware queue. Streams that were held back for it go on at the next go_on().
+  void enter_queue();
 
   kfd::Signal signal;
-  // The host completes it, not the GPU. Set before anyone else sees it, like the next.
-  bool by_host = false;
-  Gates gates;                        // those that were not certain when it was put into its stream
-  std::atomic<bool> in_queue = false; // a hardware one
 
 private:
+  friend class HeldStreams;
   friend class MarkerRef;
   friend class MarkerPool;
+  void tell_streams();
+
   std::atomic<unsigned> references_ = 0;
-  mutable std::atomic<bool> certain_ = false; // and stays so
+  std::atomic<bool> in_queue_ = false;
+  std::atomic<bool> streams_held_ = false; // some are, until it is certain
+  HeldLink* held_ = nullptr;               // these; HeldStreams' lock guards them
   MarkerPool* pool_ = nullptr;
 };
 
@@ -79,13 +94,6 @@ inline void MarkerRef::acquire() {
   if (marker_)
     marker_->references_.fetch_add(1, std::memory_order_relaxed);
 }
-
-// Is told of every marker that the host completes.
-class MarkerObserver {
-public:
-  virtual ~MarkerObserver() = default;
-  virtual void host_completed() = 0;
-};
 
 // Where markers come from and go back to. Thread-safe. Must outlive every reference.
 class MarkerPool {
@@ -101,7 +109,6 @@ private:
   friend class Marker;
   friend class MarkerRef;
   void give_back(Marker* marker);
-  void put_into_list(Marker* marker);
 
   kfd::Device& device_;
   std::mutex mutex_;

@@ -1,27 +1,36 @@
-// CUDA streams: work in order, one AQL queue each, made on first use.
+// CUDA streams: commands in order, in an AQL queue that is taken on first use and passed on when idle.
 //
 // Implicit ordering (CUDA driver API, "Stream synchronization behavior"): an operation in the legacy default
 // stream starts after everything that was put into the context's blocking streams before it, and an operation
 // in a blocking stream after everything put into the legacy stream before it. Streams made NON_BLOCKING take
 // no part. Nothing is ordered by waiting on the host.
+//
+// A command goes into the hardware queue at once where it can. Where it waits for what is not certain to
+// come, where the ring is full or the device has no queue left, the stream is held: this command and those
+// behind it stay in its backlog until whoever changes that calls resume() (core/held_streams.hpp).
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include <core/channel.hpp>
+#include <core/command.hpp>
 #include <core/handle.hpp>
-#include <core/waker.hpp>
+#include <core/held_streams.hpp>
 #include <util/error.hpp>
+#include <util/ring.hpp>
+#include <util/small_vector.hpp>
 
 namespace shim::core {
 
 class Context;
+class SignalRelay;
 
 // Lower numbers are more urgent.
 inline constexpr int least_stream_priority = 0;
@@ -46,23 +55,24 @@ public:
   bool blocking() const { return role_ != StreamRole::legacy && !(flags_ & CU_STREAM_NON_BLOCKING); }
 
   // Puts a kernel into the stream; `write(void* kernargs)` fills its arguments. No allocation and no system
-  // call once the stream has been used, unless the ring is full.
+  // call where it goes into the queue at once.
   template <class Writer>
   Result<void> dispatch(const Dispatch& dispatch, Writer&& write) {
     if (Result<void> ordered = order(); !ordered)
       return ordered;
     std::unique_lock lock(mutex_);
-    if (held_) [[unlikely]] {
-      write(hold_locked(dispatch));
-    } else {
-      if (Result<void> ready = begin_locked(lock, 1, dispatch.kernarg_bytes); !ready)
-        return ready;
+    if (!held_ && channel_ && channel_->has_room(dispatch.kernarg_bytes)) [[likely]] {
       void* kernargs = channel_->kernargs(dispatch.kernarg_bytes);
       write(kernargs);
       channel_->dispatch(dispatch, kernargs);
+      if (channel_->wants_checkpoint()) [[unlikely]]
+        place_checkpoint_locked();
+      work_.fetch_add(1, std::memory_order_release);
+      return {};
     }
-    work_.fetch_add(1, std::memory_order_release);
-    return {};
+    KernelCommand kernel = {dispatch, spare_kernargs_locked(dispatch.kernarg_bytes)};
+    write(kernel.kernargs.data());
+    return enqueue(std::move(lock), std::move(kernel));
   }
   // A marker that completes when everything before it in the stream has. Interrupting ones can be slept for.
   Result<MarkerRef> record(kfd::SignalKind kind);
@@ -70,7 +80,33 @@ public:
   Result<void> record(MarkerRef marker);
   // Everything after it waits for `marker`, whoever completes it.
   Result<void> wait(MarkerRef marker);
+  // The same where order() has come before. It cannot fail.
+  void wait_ordered(MarkerRef marker);
+  // `signals(Signals&)` -> Result<void> is called under the stream's lock once nothing else can fail, and
+  // fills in what hangs on `marker`.
+  using Signals = util::SmallVector<SignalCommand, 4>;
+  template <class Fill>
+  Result<void> signal(const MarkerRef& marker, Fill&& fill) {
+    if (Result<void> ordered = order(); !ordered)
+      return ordered;
+    std::unique_lock lock(mutex_);
+    if (Result<void> ready = ready_locked(lock); !ready)
+      return ready;
+    Signals signals;
+    if (Result<void> filled = fill(signals); !filled)
+      return filled;
+    put_signals(std::move(lock), marker, signals);
+    return {};
+  }
+  // Waits in this stream for what implicit ordering puts before the next operation.
+  Result<void> order() {
+    if (role_ == StreamRole::user && (flags_ & CU_STREAM_NON_BLOCKING))
+      return {};
+    return order_slow();
+  }
+
   // Is everything that was put into the stream done? For the legacy stream: in the blocking streams as well.
+  // What is signalled in front is then so, here and wherever a stream is said to have come to a point.
   Result<bool> idle();
   // Is everything done that an operation put into the stream now would come after? Unlike idle(), a blocking
   // stream looks at the legacy stream, too.
@@ -79,50 +115,47 @@ public:
   // This stream alone, whatever its role: empty where it is idle, else an interrupting marker behind its
   // work.
   Result<MarkerRef> sync_marker();
+  // Are commands held back?
+  bool held();
 
   // For the implicit ordering: a marker behind the work that the stream has now; empty where it is idle.
   Result<MarkerRef> order_marker();
+  std::uint64_t work() const { return work_.load(std::memory_order_acquire); }
+
+  // --- for those who share the queues out ---
   // The stream's queue where it has one and does not need it now, else null.
   std::unique_ptr<Channel> give_up_channel();
-  // A marker behind the work that is in the stream's queue, which wakes `waker`; empty where the stream has
-  // no queue, or no room in it. Never blocks.
-  Result<MarkerRef> mark_tail(Waker& waker);
-  // For HeldStreams: puts into a queue what was held back and need not be any more.
-  struct Resumed {
-    bool waits_on; // something is left
-    bool went_on;  // something was put into the queue: others may wait for that
-  };
-  Resumed resume();
-  std::uint64_t work() const { return work_.load(std::memory_order_acquire); }
+  // Sees to it that `relay` hears of the end of what is in the stream's queue. True where that is so already.
+  bool watch_end(SignalRelay& relay);
+
+  // --- for HeldStreams ---
+  HeldLink& link() { return link_; }
+  // Goes on as far as possible.
+  void resume();
+  // Nothing will run any more: the signals that are held back are performed, the rest is dropped.
+  void abandon();
 
   std::uint64_t handle = 0;
 
 private:
-  // Waits in this stream for what implicit ordering puts before the next operation.
-  Result<void> order() {
-    if (role_ == StreamRole::user && (flags_ & CU_STREAM_NON_BLOCKING))
-      return {};
-    return order_slow();
-  }
   Result<void> order_slow();
   Result<void> synchronize_own();
   Result<void> order_behind(Stream& other, std::atomic<std::uint64_t>& seen);
-  Result<void> begin_locked(std::unique_lock<std::mutex>& lock, std::uint32_t packets,
-                            std::uint32_t kernarg_bytes);
-  Result<void> wait_unordered(MarkerRef marker);
-  Result<void> record_locked(std::unique_lock<std::mutex>& lock, MarkerRef marker);
   bool idle_locked() const { return !held_ && (!channel_ || channel_->idle()); }
 
-  // Work that is held back: a dispatch, where there are arguments for one, else a marker.
-  struct HeldWork {
-    Dispatch dispatch;
-    std::vector<std::byte> kernargs;
-    MarkerRef marker;
-    bool waits = false; // for the marker
-  };
-  void* hold_locked(const Dispatch& dispatch);
-  void hold_locked(MarkerRef marker, bool waits);
-  bool can_go_on_locked(const HeldWork& work);
+  // Markers of our own that others only look at are no work that somebody would have to wait for.
+  enum class Counts : bool { no, yes };
+  Result<void> enqueue(std::unique_lock<std::mutex> lock, Command command, Counts counts = Counts::yes);
+  void enqueue_surely(std::unique_lock<std::mutex> lock, Command command, Counts counts = Counts::yes);
+  void put_signals(std::unique_lock<std::mutex> lock, const MarkerRef& marker, Signals& signals);
+  Result<void> ready_locked(std::unique_lock<std::mutex>& lock);
+  void finish(std::unique_lock<std::mutex> lock, Counts counts);
+  void go_on_locked(std::unique_lock<std::mutex>& lock);
+  bool take_channel_locked(std::unique_lock<std::mutex>& lock);
+  bool hold_for_room_locked();
+  void issue_locked(Command& command);
+  void place_checkpoint_locked();
+  std::vector<std::byte> spare_kernargs_locked(std::size_t bytes);
 
   Context& context_;
   const StreamRole role_;
@@ -135,11 +168,15 @@ private:
   // How much of the other side's work this pair is ordered behind already.
   std::atomic<std::uint64_t> seen_legacy_ = 0;
   std::atomic<std::uint64_t> seen_by_legacy_ = 0;
-  Gates gates_;                        // of what is in the stream
-  Gates queue_gates_;                  // of what is in the stream's queue
-  bool held_ = false;                  // new work goes into backlog_
-  bool known_to_held_streams_ = false; // was held once
-  std::deque<HeldWork> backlog_;
+
+  bool held_ = false;     // new commands go into the backlog
+  bool for_room_ = false; // ... since the ring is full, which passes
+  util::Ring<Command> backlog_;
+  std::vector<std::vector<std::byte>> spare_kernargs_;
+  std::condition_variable moved_; // commands have left the backlog
+  unsigned pushed_back_ = 0;      // callers that wait for that
+  HeldLink link_;
+
   MarkerRef order_marker_;              // the last one that order_marker() made ...
   std::uint64_t order_marker_work_ = 0; // ... behind this much work
 };

@@ -27,8 +27,8 @@ public:
   // For the last time, even where the kernel refuses to raise events.
   void wake_to_end() { signal_.end_waits(); }
   // May return early. An error ends it: the device's after a fault, the kernel's where it never works.
-  Result<void> sleep() {
-    Result<void> slept = signal_.wait_raised();
+  Result<void> sleep(std::chrono::nanoseconds limit = kfd::wait_forever) {
+    Result<void> slept = signal_.wait_raised(limit);
     if (slept)
       failures_ = 0;
     else if (gpu_->fault() || ++failures_ > most_failures)

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include <kfd/signal.hpp>
 #include <util/error.hpp>
@@ -21,6 +22,11 @@ struct SyncobjFeatures {
   bool eventfd = false;  // SYNCOBJ_EVENTFD, since 6.6
 };
 SyncobjFeatures probe_syncobj_features(int drm_fd);
+
+struct SyncobjPoint {
+  std::uint32_t handle = 0;
+  std::uint64_t point = 0;
+};
 
 class Syncobj {
 public:
@@ -57,13 +63,18 @@ public:
   // Waits until the fence is there and signaled.
   Result<WaitResult> wait_signaled(std::uint64_t point, std::int64_t deadline) const;
 
+  // Waits until any of these points of the same drm file is signaled. Returns early where one of the handles
+  // is none any more.
+  void wait_any_signaled(const std::vector<SyncobjPoint>& points, std::int64_t deadline) const;
+
   // Copies the fence of `point` (0 for binary) to `target`'s point (0 for binary). CUDA_ERROR_INVALID_VALUE
   // without one.
   Result<void> transfer_to(Syncobj& target, std::uint64_t target_point, std::uint64_t point) const;
 
-  // Adds 1 to the eventfd once the point is signaled, whether or not its fence exists yet.
-  // CUDA_ERROR_NOT_SUPPORTED on kernels without it.
-  Result<void> register_eventfd(std::uint64_t point, int event_fd) const;
+  // Adds 1 to the eventfd once the point is signaled, whether or not its fence exists yet; or once the fence
+  // does. CUDA_ERROR_NOT_SUPPORTED on kernels without it.
+  enum class Until : std::uint8_t { signaled, available };
+  Result<void> register_eventfd(std::uint64_t point, int event_fd, Until until = Until::signaled) const;
 
   // The current fence as a sync_file, which poll() can wait for. CUDA_ERROR_INVALID_VALUE without a fence.
   Result<util::Fd> export_sync_file() const;
