@@ -63,14 +63,15 @@ public:
 
   Location locate(unsigned lane, unsigned size) const {
     const u64 index = u64{index_ ? index_[lane] : 0} + (srd_.add_tid ? lane : 0);
-    const u64 offset = u64{offset_ ? offset_[lane] : 0} + immediate_;
+    const u32 offset =
+        (offset_ ? offset_[lane] : 0) + immediate_; // modulo 2^32: the register may be negative
     Location at;
     u64 place = index * srd_.stride + offset;
     if (srd_.swizzle) {
       const u64 row = index / srd_.index_stride, column = index % srd_.index_stride;
       at.low = offset & 3;
       at.stride = 4 * srd_.index_stride;
-      place = (row * srd_.stride + (offset & ~u64{3})) * srd_.index_stride + column * 4;
+      place = (row * srd_.stride + (offset & ~u32{3})) * srd_.index_stride + column * 4;
     }
     at.address = srd_.base + soffset_ + place;
     at.limit = in_range(index, offset, place, size);
@@ -87,16 +88,18 @@ public:
     if (srd_.swizzle) {
       if (!srd_.add_tid || srd_.index_stride != wave.lanes || (offset_ && !uniform(wave, offset_, offset)))
         return false;
-      const u64 place = (u64{offset} + immediate_) * srd_.index_stride;
-      return (offset + immediate_) % 4 == 0 && size % 4 == 0 && u64{offset} + immediate_ < 1u << 31 &&
-             all_in_range(wave.lanes - 1, u64{offset} + immediate_, place + (wave.lanes - 1) * 4, size) &&
+      offset += immediate_;
+      const u64 place = u64{offset} * srd_.index_stride;
+      return offset % 4 == 0 && size % 4 == 0 &&
+             all_in_range(wave.lanes - 1, offset, place + (wave.lanes - 1) * 4, size) &&
              direct_interleaved(wave, srd_.base + soffset_ + place, size, access, to);
     }
     if (srd_.add_tid || !offset_)
       return false;
     const Extent extent = valu_tables().extent(offset_, wave.exec(), wave.lanes);
     const u64 last = u64{extent.greatest} + immediate_;
-    return all_in_range(0, last, last, size) &&
+    const bool wraps = last >> 32 != 0;
+    return !wraps && all_in_range(0, last, last, size) &&
            direct_memory(wave, srd_.base + soffset_ + immediate_, offset_, size, access, to);
   }
 

@@ -390,11 +390,12 @@ protected:
     const unsigned offset_register = r.indexed ? 3 : 2;
     const bool same = below(2);
     const u32 at = below(6) * 4, range = r.out_of_bounds == 3 && !r.swizzled ? 4000 : 40;
+    const u32 before_zero = below(2) ? 0 : immediate; // some offsets are negative without the immediate
     for (unsigned lane = 0; lane < max_lanes; ++lane) {
       if (r.indexed)
         wave.vgpr[2][lane] = below(70);
       if (r.offset)
-        wave.vgpr[offset_register][lane] = (same ? at : below(range)) / alignment * alignment;
+        wave.vgpr[offset_register][lane] = (same ? at : below(range)) / alignment * alignment - before_zero;
     }
     wave.set_pair(8, first_piece + 0x100);
     wave.sgpr[9] |= stride << 16 | (r.swizzled ? 1u << 31 : 0);

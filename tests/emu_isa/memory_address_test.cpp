@@ -1,0 +1,62 @@
+// Where the sums that make up an address wrap, and where they do not.
+#include "memory_fixture.hpp"
+
+namespace emu::isa::test {
+namespace {
+
+using u32 = std::uint32_t;
+using u64 = std::uint64_t;
+using i64 = std::int64_t;
+
+class MemoryAddress : public MemoryInstruction {
+protected:
+  // Lane 0 meets a page fault at the address that is expected: alone, and among lanes that lie elsewhere.
+  void check_fault(const std::string& text, const std::function<void(Wave&)>& prepare,
+                   const std::function<u64(const Wave&)>& address) {
+    SCOPED_TRACE(text);
+    const Instruction in = decoded(text);
+    for (const bool wave64 : {false, true})
+      for (const u64 exec : {u64{1}, u64{3}}) {
+        Wave& wave = *before_;
+        randomise(wave);
+        wave.wave64 = wave64;
+        wave.lanes = wave64 ? 64 : 32;
+        wave.set_pair(exec_lo, exec);
+        wave.flat_scratch = first_piece;
+        wave.vgpr[2][1] = static_cast<u32>(first_piece);
+        wave.vgpr[3][1] = static_cast<u32>(first_piece >> 32);
+        prepare(wave);
+        group_.fault = Fault{};
+        in.handler(wave, in);
+        EXPECT_EQ(group_.fault.kind, FaultKind::page_fault) << wave.lanes << " lanes, exec " << exec;
+        EXPECT_EQ(group_.fault.page.address, address(wave)) << wave.lanes << " lanes, exec " << exec;
+      }
+  }
+
+  static u64 scratch_address(const Wave& wave, i64 offset) {
+    return wave.flat_scratch + static_cast<u64>(offset / 4 * 4 * i64{wave.lanes});
+  }
+};
+
+// The register and the immediate are added modulo 2^32, and what SOFFSET adds comes behind that.
+TEST_F(MemoryAddress, scalar_offsets_of_buffers_are_outside_of_the_sum_that_wraps) {
+  const auto buffer = [](u32 word1, u32 word3) {
+    return [=](Wave& wave) {
+      wave.vgpr[2][0] = 0xfffffff8;
+      wave.vgpr[2][1] = 16;
+      wave.set_pair(8, first_piece);
+      wave.sgpr[9] |= word1;
+      wave.sgpr[10] = ~0u;
+      wave.sgpr[11] = word3;
+      wave.sgpr[12] = 16;
+    };
+  };
+  check_fault("buffer_load_dword v10, v2, s[8:11], s12 offen", buffer(0, 2u << 28),
+              [](const Wave&) { return first_piece + 0xfffffff8 + 16; });
+  constexpr u32 swizzle = 1u << 31, scratch = 2u << 28 | 1u << 23;
+  check_fault("buffer_load_dword v10, v2, s[8:11], s12 offen", buffer(swizzle, scratch | 2u << 21),
+              [](const Wave&) { return first_piece + u64{0xfffffff8} * 32 + 16; });
+}
+
+} // namespace
+} // namespace emu::isa::test
