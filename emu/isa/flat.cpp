@@ -45,10 +45,10 @@ private:
   std::uint64_t base_;
 };
 
+// ADDR or SADDR, both unsigned, plus the immediate: the sum does not wrap at 32 bits as MUBUF's does.
 class ScratchSpace {
 public:
-  ScratchSpace(Wave& wave, const Instruction& in)
-      : wave_(wave), offset_(static_cast<std::uint32_t>(in.offset)) {
+  ScratchSpace(Wave& wave, const Instruction& in) : wave_(wave), offset_(in.offset) {
     if (in.src[0].is_vector())
       address_ = wave.vgpr[in.src[0].index];
     if (in.scalar.is_scalar())
@@ -67,10 +67,11 @@ public:
 private:
   const Wave& wave_;
   const std::uint32_t* address_ = nullptr;
-  std::uint32_t offset_;
+  std::int64_t offset_;
 };
 
-// A 64-bit address that may lie in the apertures of LDS and of scratch.
+// A 64-bit address that may lie in the apertures of LDS and of scratch. Which of them it is, ADDR alone says,
+// without the immediate.
 class FlatSpace {
 public:
   FlatSpace(Wave& wave, const Instruction& in)

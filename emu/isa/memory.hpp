@@ -273,21 +273,24 @@ inline constexpr auto fmax = [](auto old, auto data) {
 
 // --- spaces that FLAT, GLOBAL and SCRATCH instructions and MUBUF share
 
+// The address of the first lane's dword at an offset into the wave's scratch.
+inline std::uint64_t scratch_row(const Wave& wave, std::int64_t offset) {
+  return wave.flat_scratch + static_cast<std::uint64_t>(offset >> 2) * 4 * wave.lanes;
+}
+
 // A lane's place in the wave's scratch: dwords of all lanes are interleaved.
-inline Location scratch_location(const Wave& wave, unsigned lane, std::uint32_t offset) {
+inline Location scratch_location(const Wave& wave, unsigned lane, std::int64_t offset) {
   Location at;
-  at.address = wave.flat_scratch + std::uint64_t{offset >> 2} * 4 * wave.lanes + lane * 4;
+  at.address = scratch_row(wave, offset) + lane * 4;
   at.stride = wave.lanes * 4;
   at.low = offset & 3;
   return at;
 }
 
 // The same for all lanes at one offset.
-inline bool direct_scratch(Wave& wave, std::uint32_t offset, unsigned size, memory::Access access,
+inline bool direct_scratch(Wave& wave, std::int64_t offset, unsigned size, memory::Access access,
                            Direct& to) {
-  return (offset | size) % 4 == 0 &&
-         direct_interleaved(wave, wave.flat_scratch + std::uint64_t{offset >> 2} * 4 * wave.lanes, size,
-                            access, to);
+  return (offset | size) % 4 == 0 && direct_interleaved(wave, scratch_row(wave, offset), size, access, to);
 }
 
 } // namespace emu::isa

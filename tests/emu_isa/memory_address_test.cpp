@@ -38,6 +38,53 @@ protected:
   }
 };
 
+TEST_F(MemoryAddress, scratch_registers_are_unsigned) {
+  const auto negative = [](Wave& wave) { wave.vgpr[2][0] = wave.vgpr[2][1] = wave.sgpr[4] = 0xfffffff8; };
+  const auto beyond = [](const Wave& wave) { return scratch_address(wave, (i64{1} << 32) + 8); };
+  for (const char* text :
+       {"scratch_load_dword v10, v2, off offset:16", "scratch_load_dword v10, off, s4 offset:16",
+        "scratch_store_dword v2, v10, off offset:16", "scratch_load_ubyte v10, v2, off offset:16"})
+    check_fault(text, negative, beyond);
+}
+
+TEST_F(MemoryAddress, scratch_immediates_are_signed) {
+  for (const bool same : {false, true})
+    check(
+        "scratch_load_dword v10, v2, off offset:-24",
+        [&](Wave& wave) {
+          wave.flat_scratch = first_piece;
+          const u32 at = 24 + below(100) * 4;
+          for (u32& lane : wave.vgpr[2])
+            lane = same ? at : 24 + below(100) * 4;
+        },
+        [](MemoryState& state) {
+          state.for_each_lane([&](unsigned lane) {
+            const u64 row = scratch_address(state.before, state.v(2, lane) - 24);
+            state.expected.vgpr[10][lane] = little_endian(state.at(row + lane * 4), 4);
+          });
+        });
+  check_fault(
+      "scratch_load_dword v10, v2, off offset:-24", [](Wave& wave) { wave.vgpr[2][0] = wave.vgpr[2][1] = 8; },
+      [](const Wave& wave) { return scratch_address(wave, -16); });
+}
+
+TEST_F(MemoryAddress, global_registers_behind_a_scalar_base_are_unsigned) {
+  check(
+      "global_load_dword v10, v2, s[4:5] offset:-8",
+      [this](Wave& wave) {
+        const bool same = below(2);
+        for (u32& lane : wave.vgpr[2])
+          lane = 0xfffff000 + (same ? 16 : below(100) * 4);
+        wave.set_pair(4, first_piece - 0xfffff000 + 64);
+      },
+      [](MemoryState& state) {
+        state.for_each_lane([&](unsigned lane) {
+          const u64 address = first_piece + 64 + (state.v(2, lane) - 0xfffff000) - 8;
+          state.expected.vgpr[10][lane] = little_endian(state.at(address), 4);
+        });
+      });
+}
+
 // The register and the immediate are added modulo 2^32, and what SOFFSET adds comes behind that.
 TEST_F(MemoryAddress, scalar_offsets_of_buffers_are_outside_of_the_sum_that_wraps) {
   const auto buffer = [](u32 word1, u32 word3) {
