@@ -38,6 +38,37 @@ protected:
   }
 };
 
+TEST_F(MemoryAddress, flat_instructions_choose_the_segment_without_the_immediate) {
+  for (const u64 aperture : {group_.shared_aperture, group_.private_aperture})
+    for (const char* text :
+         {"flat_load_dword v10, v[2:3] offset:12", "flat_store_dword v[2:3], v10 offset:12",
+          "flat_atomic_add v10, v[2:3], v11 offset:12 glc"})
+      check_fault(
+          text,
+          [&](Wave& wave) {
+            wave.vgpr[2][0] = static_cast<u32>(aperture - 8);
+            wave.vgpr[3][0] = static_cast<u32>((aperture - 8) >> 32);
+          },
+          [&](const Wave&) { return aperture + 4; });
+}
+
+TEST_F(MemoryAddress, flat_offsets_do_not_wrap_within_a_segment) {
+  const auto end_of = [](u64 aperture) {
+    return [aperture](Wave& wave) {
+      for (unsigned lane = 0; lane < max_lanes; ++lane) {
+        wave.vgpr[2][lane] = 0xfffffff8;
+        wave.vgpr[3][lane] = static_cast<u32>(aperture >> 32);
+      }
+    };
+  };
+  check("flat_load_dword v10, v[2:3] offset:12", end_of(group_.shared_aperture), [](MemoryState& state) {
+    state.for_each_lane([&](unsigned lane) { state.expected.vgpr[10][lane] = 0; });
+  });
+  check("flat_store_dword v[2:3], v10 offset:12", end_of(group_.shared_aperture), [](MemoryState&) {});
+  check_fault("flat_load_dword v10, v[2:3] offset:12", end_of(group_.private_aperture),
+              [](const Wave& wave) { return scratch_address(wave, (i64{1} << 32) + 4); });
+}
+
 TEST_F(MemoryAddress, scratch_registers_are_unsigned) {
   const auto negative = [](Wave& wave) { wave.vgpr[2][0] = wave.vgpr[2][1] = wave.sgpr[4] = 0xfffffff8; };
   const auto beyond = [](const Wave& wave) { return scratch_address(wave, (i64{1} << 32) + 8); };

@@ -82,4 +82,37 @@ next:
   }
 }
 
+// A generic address is below its window until the constant is added. The instruction looks at the register
+// alone to tell shared and local from global memory.
+TEST_F(Address, generic_addresses_enter_their_window_by_a_constant) {
+  const std::string text = R"(
+.visible .entry k(.param .u64 p)
+{
+  .shared .align 4 .b8 shared[256]; .local .align 4 .b8 local[256];
+  .reg .b64 %d<12>; .reg .b32 %r<9>; .reg .pred %q;
+  ld.param.u64 %d1, [p];
+  mov.u32 %r1, %tid.x; mul.wide.u32 %d2, %r1, 4; add.s64 %d1, %d1, %d2;
+  ld.global.u32 %r2, [%d1];       // how many words too low, shifted left, and which window
+  and.b32 %r3, %r2, 1; shr.u32 %r2, %r2, 1;
+  mov.u64 %d3, shared; mov.u64 %d4, local; add.s64 %d5, %d3, %d2; add.s64 %d6, %d4, %d2;
+  add.s32 %r4, %r1, 100; st.shared.u32 [%d5], %r4;
+  add.s32 %r4, %r1, 200; st.local.u32 [%d6], %r4;
+  bar.sync 0;
+  cvta.shared.u64 %d3, %d3; cvta.local.u64 %d4, %d4;
+  setp.eq.u32 %q, %r3, 0; selp.b64 %d7, %d3, %d4, %q;
+  sub.s32 %r5, %r1, %r2; mul.wide.s32 %d8, %r5, 4; add.s64 %d7, %d7, %d8;
+  ld.u32 %r6, [%d7+40];
+  st.global.u32 [%d1], %r6;
+  ret;
+}
+)";
+  for (const unsigned window : {0u, 1u})
+    for (std::uintptr_t level = 0; level <= 4; ++level) {
+      const std::vector<std::uint32_t> values =
+          run(text, level, std::vector<std::uint32_t>(threads, 20 + window));
+      for (unsigned i = 0; i < threads; ++i)
+        ASSERT_EQ(values[i], i + (window ? 200 : 100)) << "level " << level << ", thread " << i;
+    }
+}
+
 } // namespace
