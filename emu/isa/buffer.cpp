@@ -112,20 +112,17 @@ private:
 
   // Bytes from the start of the access that are within bounds.
   u32 in_range(u64 index, u64 offset, u64 place, unsigned size) const {
-    const auto below = [](u64 limit, u64 at) {
-      return static_cast<u32>(at < limit ? std::min<u64>(limit - at, 0xffffffff) : 0);
-    };
     switch (srd_.out_of_bounds) {
     case OutOfBounds::structured_with_offset:
-      return index >= srd_.num_records ? 0 : below(srd_.stride, offset);
+      return index >= srd_.num_records ? 0 : dwords_below(srd_.stride, offset);
     case OutOfBounds::structured:
       return index >= srd_.num_records ? 0 : size;
     case OutOfBounds::disabled:
       return srd_.num_records == 0 ? 0 : size;
     case OutOfBounds::raw:
       if (srd_.swizzle) // each dword lies elsewhere: the first decides
-        return below(srd_.num_records, place + soffset_) ? size : 0;
-      return below(srd_.num_records, place + soffset_);
+        return dwords_below(srd_.num_records, place + soffset_) ? size : 0;
+      return dwords_below(srd_.num_records, place + soffset_);
     }
     return 0;
   }

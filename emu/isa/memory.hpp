@@ -2,6 +2,7 @@
 // lane's bytes are; the templates below load, store and do atomics there.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -27,6 +28,14 @@ struct Location {
 };
 
 inline constexpr std::uint32_t contiguous = 4;
+
+// Bytes of the dwords that begin below `end`, for an access at `begin`: what Location::limit is where gfx10
+// compares the beginning of each dword, and not its end.
+inline std::uint32_t dwords_below(std::uint64_t end, std::uint64_t begin) {
+  if (begin >= end)
+    return 0;
+  return (static_cast<std::uint32_t>(std::min<std::uint64_t>(end - begin, 0xfffffff0)) + 3) & ~3u;
+}
 
 // Both return false after raising a fault.
 bool read_pieces(Wave& wave, const Location& from, void* to, unsigned size);
