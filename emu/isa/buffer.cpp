@@ -215,6 +215,9 @@ void format_to_lds(Wave& wave, const Instruction& in) {
   Group& group = *wave.group;
   const u32 first = (wave.m0() & 0xffff) + static_cast<u32>(in.offset);
   for_each_active(wave, [&](unsigned lane) {
+    const u32 to = first + lane * 4;
+    if (to + 4 > group.lds_size)
+      return true;
     u32 raw[4];
     const Location at = space.locate(lane, format->bytes());
     if (!read_texel(wave, at, format->bytes(), raw))
@@ -222,9 +225,7 @@ void format_to_lds(Wave& wave, const Instruction& in) {
     const bool inside = at.kind != Location::Kind::none && at.limit >= format->bytes();
     const u32 value =
         inside ? select(unpack_texel(*format, raw), space.srd().dst_sel[0], format->is_integer()) : 0;
-    const u32 to = first + lane * 4;
-    if (to + 4 <= group.lds_size)
-      std::memcpy(&group.lds[to], &value, sizeof value);
+    std::memcpy(&group.lds[to], &value, sizeof value);
     return true;
   });
 }

@@ -127,19 +127,21 @@ void load_extended(Wave& wave, const Instruction& in) {
 }
 
 // Loads of one T, extended to 32 bits, into LDS: at M0, plus the immediate offset, plus a dword per lane.
+// Lanes whose dword is beyond the allocation do not read memory either.
 template <class Space, class T>
 void load_to_lds(Wave& wave, const Instruction& in) {
   Space space(wave, in);
   Group& group = *wave.group;
   const std::int64_t first = std::int64_t{wave.m0() & 0xffff} + in.offset;
   for_each_active(wave, [&](unsigned lane) {
+    const std::int64_t at = first + lane * 4;
+    if (at < 0 || at + 4 > group.lds_size)
+      return true;
     T value;
     if (!read_location<sizeof(T)>(wave, space.locate(lane, sizeof(T)), &value))
       return false;
     const std::uint32_t word = static_cast<std::uint32_t>(static_cast<std::int32_t>(value));
-    const std::int64_t at = first + lane * 4;
-    if (at >= 0 && at + 4 <= group.lds_size)
-      std::memcpy(&group.lds[static_cast<std::size_t>(at)], &word, sizeof word);
+    std::memcpy(&group.lds[static_cast<std::size_t>(at)], &word, sizeof word);
     return true;
   });
 }

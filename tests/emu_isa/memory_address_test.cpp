@@ -136,5 +136,26 @@ TEST_F(MemoryAddress, scalar_offsets_of_buffers_are_outside_of_the_sum_that_wrap
               [](const Wave&) { return first_piece + u64{0xfffffff8} * 32 + 16; });
 }
 
+TEST_F(MemoryAddress, lanes_whose_place_in_lds_is_beyond_the_allocation_read_nothing) {
+  const auto prepare = [](Wave& wave) {
+    for (unsigned lane = 0; lane < max_lanes; ++lane)
+      wave.vgpr[2][lane] = lane < 3 ? lane * 4 : 0x40000000; // nothing is mapped there
+    wave.set_pair(4, first_piece);
+    wave.set_pair(8, first_piece);
+    wave.sgpr[10] = ~0u;
+    constexpr u32 buf_fmt_32_uint = 20;
+    wave.sgpr[11] = 2u << 28 | buf_fmt_32_uint << 12 | 4;
+    wave.sgpr[m0_register] = lds_size - 12;
+  };
+  for (const char* text : {"global_load_dword v2, s[4:5] lds", "buffer_load_dword v2, s[8:11], 0 offen lds",
+                           "buffer_load_format_x v2, s[8:11], 0 offen lds"})
+    check(text, prepare, [](MemoryState& state) {
+      state.for_each_lane([&](unsigned lane) {
+        if (lane < 3)
+          std::memcpy(&state.bytes.lds[lds_size - 12 + lane * 4], state.at(first_piece + lane * 4), 4);
+      });
+    });
+}
+
 } // namespace
 } // namespace emu::isa::test
