@@ -63,14 +63,15 @@ public:
 
   Location locate(unsigned lane, unsigned size) const {
     const u64 index = u64{index_ ? index_[lane] : 0} + (srd_.add_tid ? lane : 0);
-    const u64 offset = u64{offset_ ? offset_[lane] : 0} + immediate_;
+    const u32 offset =
+        (offset_ ? offset_[lane] : 0) + immediate_; // modulo 2^32: the register may be negative
     Location at;
     u64 place = index * srd_.stride + offset;
     if (srd_.swizzle) {
       const u64 row = index / srd_.index_stride, column = index % srd_.index_stride;
       at.low = offset & 3;
       at.stride = 4 * srd_.index_stride;
-      place = (row * srd_.stride + (offset & ~u64{3})) * srd_.index_stride + column * 4;
+      place = (row * srd_.stride + (offset & ~u32{3})) * srd_.index_stride + column * 4;
     }
     at.address = srd_.base + soffset_ + place;
     at.limit = in_range(index, offset, place, size);
@@ -87,16 +88,18 @@ public:
     if (srd_.swizzle) {
       if (!srd_.add_tid || srd_.index_stride != wave.lanes || (offset_ && !uniform(wave, offset_, offset)))
         return false;
-      const u64 place = (u64{offset} + immediate_) * srd_.index_stride;
-      return (offset + immediate_) % 4 == 0 && size % 4 == 0 && u64{offset} + immediate_ < 1u << 31 &&
-             all_in_range(wave.lanes - 1, u64{offset} + immediate_, place + (wave.lanes - 1) * 4, size) &&
+      offset += immediate_;
+      const u64 place = u64{offset} * srd_.index_stride;
+      return offset % 4 == 0 && size % 4 == 0 &&
+             all_in_range(wave.lanes - 1, offset, place + (wave.lanes - 1) * 4, size) &&
              direct_interleaved(wave, srd_.base + soffset_ + place, size, access, to);
     }
     if (srd_.add_tid || !offset_)
       return false;
     const Extent extent = valu_tables().extent(offset_, wave.exec(), wave.lanes);
     const u64 last = u64{extent.greatest} + immediate_;
-    return all_in_range(0, last, last, size) &&
+    const bool wraps = last >> 32 != 0;
+    return !wraps && all_in_range(0, last, last, size) &&
            direct_memory(wave, srd_.base + soffset_ + immediate_, offset_, size, access, to);
   }
 
@@ -109,20 +112,17 @@ private:
 
   // Bytes from the start of the access that are within bounds.
   u32 in_range(u64 index, u64 offset, u64 place, unsigned size) const {
-    const auto below = [](u64 limit, u64 at) {
-      return static_cast<u32>(at < limit ? std::min<u64>(limit - at, 0xffffffff) : 0);
-    };
     switch (srd_.out_of_bounds) {
     case OutOfBounds::structured_with_offset:
-      return index >= srd_.num_records ? 0 : below(srd_.stride, offset);
+      return index >= srd_.num_records ? 0 : dwords_below(srd_.stride, offset);
     case OutOfBounds::structured:
       return index >= srd_.num_records ? 0 : size;
     case OutOfBounds::disabled:
       return srd_.num_records == 0 ? 0 : size;
     case OutOfBounds::raw:
       if (srd_.swizzle) // each dword lies elsewhere: the first decides
-        return below(srd_.num_records, place + soffset_) ? size : 0;
-      return below(srd_.num_records, place + soffset_);
+        return dwords_below(srd_.num_records, place + soffset_) ? size : 0;
+      return dwords_below(srd_.num_records, place + soffset_);
     }
     return 0;
   }
@@ -215,6 +215,9 @@ void format_to_lds(Wave& wave, const Instruction& in) {
   Group& group = *wave.group;
   const u32 first = (wave.m0() & 0xffff) + static_cast<u32>(in.offset);
   for_each_active(wave, [&](unsigned lane) {
+    const u32 to = first + lane * 4;
+    if (to + 4 > group.lds_size)
+      return true;
     u32 raw[4];
     const Location at = space.locate(lane, format->bytes());
     if (!read_texel(wave, at, format->bytes(), raw))
@@ -222,9 +225,7 @@ void format_to_lds(Wave& wave, const Instruction& in) {
     const bool inside = at.kind != Location::Kind::none && at.limit >= format->bytes();
     const u32 value =
         inside ? select(unpack_texel(*format, raw), space.srd().dst_sel[0], format->is_integer()) : 0;
-    const u32 to = first + lane * 4;
-    if (to + 4 <= group.lds_size)
-      std::memcpy(&group.lds[to], &value, sizeof value);
+    std::memcpy(&group.lds[to], &value, sizeof value);
     return true;
   });
 }

@@ -45,10 +45,10 @@ private:
   std::uint64_t base_;
 };
 
+// ADDR or SADDR, both unsigned, plus the immediate: the sum does not wrap at 32 bits as MUBUF's does.
 class ScratchSpace {
 public:
-  ScratchSpace(Wave& wave, const Instruction& in)
-      : wave_(wave), offset_(static_cast<std::uint32_t>(in.offset)) {
+  ScratchSpace(Wave& wave, const Instruction& in) : wave_(wave), offset_(in.offset) {
     if (in.src[0].is_vector())
       address_ = wave.vgpr[in.src[0].index];
     if (in.scalar.is_scalar())
@@ -67,10 +67,11 @@ public:
 private:
   const Wave& wave_;
   const std::uint32_t* address_ = nullptr;
-  std::uint32_t offset_;
+  std::int64_t offset_;
 };
 
-// A 64-bit address that may lie in the apertures of LDS and of scratch.
+// A 64-bit address that may lie in the apertures of LDS and of scratch. Which of them it is, ADDR alone says,
+// without the immediate.
 class FlatSpace {
 public:
   FlatSpace(Wave& wave, const Instruction& in)
@@ -78,16 +79,15 @@ public:
         offset_(static_cast<std::uint32_t>(in.offset)) {}
 
   Location locate(unsigned lane, unsigned size) const {
-    const std::uint64_t address = (low_[lane] | static_cast<std::uint64_t>(high_[lane]) << 32) + offset_;
+    const std::uint64_t offset = std::uint64_t{low_[lane]} + offset_;
     const Group& group = *wave_.group;
-    if (address >> 32 == group.shared_aperture >> 32) {
-      const auto offset = static_cast<std::uint32_t>(address);
+    if (high_[lane] == group.shared_aperture >> 32) {
       const bool inside = offset < group.lds_size && size <= group.lds_size - offset;
       return {.address = offset, .kind = inside ? Location::Kind::lds : Location::Kind::none};
     }
-    if (address >> 32 == group.private_aperture >> 32)
-      return scratch_location(wave_, lane, static_cast<std::uint32_t>(address));
-    return {.address = address};
+    if (high_[lane] == group.private_aperture >> 32)
+      return scratch_location(wave_, lane, static_cast<std::int64_t>(offset));
+    return {.address = (static_cast<std::uint64_t>(high_[lane]) << 32) + offset};
   }
   bool direct(Wave& wave, unsigned size, memory::Access access, Direct& to) const {
     std::uint32_t high = 0, low = 0;
@@ -97,19 +97,12 @@ public:
     if (high == group.shared_aperture >> 32)
       return direct_lds(wave, offset_, low_, size, to);
     if (high == group.private_aperture >> 32)
-      return uniform(wave, low_, low) && low + std::uint64_t{offset_} < 1ull << 32 &&
-             direct_scratch(wave, low + offset_, size, access, to);
+      return uniform(wave, low_, low) && direct_scratch(wave, std::int64_t{low} + offset_, size, access, to);
     const std::uint64_t address = (static_cast<std::uint64_t>(high) << 32) + offset_;
-    return !reaches_aperture(high) && direct_memory(wave, address, low_, size, access, to);
+    return direct_memory(wave, address, low_, size, access, to);
   }
 
 private:
-  // Could an offset carry an address into an aperture?
-  bool reaches_aperture(std::uint32_t high) const {
-    const Group& group = *wave_.group;
-    return high + 1 == group.shared_aperture >> 32 || high + 1 == group.private_aperture >> 32;
-  }
-
   const Wave& wave_;
   const std::uint32_t* low_;
   const std::uint32_t* high_;

@@ -2,6 +2,7 @@
 // lane's bytes are; the templates below load, store and do atomics there.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -27,6 +28,14 @@ struct Location {
 };
 
 inline constexpr std::uint32_t contiguous = 4;
+
+// Bytes of the dwords that begin below `end`, for an access at `begin`: what Location::limit is where gfx10
+// compares the beginning of each dword, and not its end.
+inline std::uint32_t dwords_below(std::uint64_t end, std::uint64_t begin) {
+  if (begin >= end)
+    return 0;
+  return (static_cast<std::uint32_t>(std::min<std::uint64_t>(end - begin, 0xfffffff0)) + 3) & ~3u;
+}
 
 // Both return false after raising a fault.
 bool read_pieces(Wave& wave, const Location& from, void* to, unsigned size);
@@ -118,19 +127,21 @@ void load_extended(Wave& wave, const Instruction& in) {
 }
 
 // Loads of one T, extended to 32 bits, into LDS: at M0, plus the immediate offset, plus a dword per lane.
+// Lanes whose dword is beyond the allocation do not read memory either.
 template <class Space, class T>
 void load_to_lds(Wave& wave, const Instruction& in) {
   Space space(wave, in);
   Group& group = *wave.group;
   const std::int64_t first = std::int64_t{wave.m0() & 0xffff} + in.offset;
   for_each_active(wave, [&](unsigned lane) {
+    const std::int64_t at = first + lane * 4;
+    if (at < 0 || at + 4 > group.lds_size)
+      return true;
     T value;
     if (!read_location<sizeof(T)>(wave, space.locate(lane, sizeof(T)), &value))
       return false;
     const std::uint32_t word = static_cast<std::uint32_t>(static_cast<std::int32_t>(value));
-    const std::int64_t at = first + lane * 4;
-    if (at >= 0 && at + 4 <= group.lds_size)
-      std::memcpy(&group.lds[static_cast<std::size_t>(at)], &word, sizeof word);
+    std::memcpy(&group.lds[static_cast<std::size_t>(at)], &word, sizeof word);
     return true;
   });
 }
@@ -273,21 +284,24 @@ inline constexpr auto fmax = [](auto old, auto data) {
 
 // --- spaces that FLAT, GLOBAL and SCRATCH instructions and MUBUF share
 
+// The address of the first lane's dword at an offset into the wave's scratch.
+inline std::uint64_t scratch_row(const Wave& wave, std::int64_t offset) {
+  return wave.flat_scratch + static_cast<std::uint64_t>(offset >> 2) * 4 * wave.lanes;
+}
+
 // A lane's place in the wave's scratch: dwords of all lanes are interleaved.
-inline Location scratch_location(const Wave& wave, unsigned lane, std::uint32_t offset) {
+inline Location scratch_location(const Wave& wave, unsigned lane, std::int64_t offset) {
   Location at;
-  at.address = wave.flat_scratch + std::uint64_t{offset >> 2} * 4 * wave.lanes + lane * 4;
+  at.address = scratch_row(wave, offset) + lane * 4;
   at.stride = wave.lanes * 4;
   at.low = offset & 3;
   return at;
 }
 
 // The same for all lanes at one offset.
-inline bool direct_scratch(Wave& wave, std::uint32_t offset, unsigned size, memory::Access access,
+inline bool direct_scratch(Wave& wave, std::int64_t offset, unsigned size, memory::Access access,
                            Direct& to) {
-  return (offset | size) % 4 == 0 &&
-         direct_interleaved(wave, wave.flat_scratch + std::uint64_t{offset >> 2} * 4 * wave.lanes, size,
-                            access, to);
+  return (offset | size) % 4 == 0 && direct_interleaved(wave, scratch_row(wave, offset), size, access, to);
 }
 
 } // namespace emu::isa

@@ -12,8 +12,13 @@ namespace {
 
 void nothing(Wave&, const Instruction&) {}
 
-std::uint32_t scalar_offset(const Wave& wave, const Instruction& in) {
-  return in.soffset.is_scalar() ? wave.read_scalar(in.soffset) : 0;
+// Of a base and of each offset the two low bits count as zero.
+constexpr std::uint64_t whole_dwords = ~std::uint64_t{3};
+
+// The signed immediate plus the unsigned register, in 64 bits.
+std::uint64_t offset_of(const Wave& wave, const Instruction& in) {
+  const std::uint64_t scalar = in.soffset.is_scalar() ? wave.read_scalar(in.soffset) : 0;
+  return (static_cast<std::uint64_t>(std::int64_t{in.offset}) & whole_dwords) + (scalar & whole_dwords);
 }
 
 void write_result(Wave& wave, const Instruction& in, const std::uint32_t* values, unsigned count) {
@@ -23,27 +28,22 @@ void write_result(Wave& wave, const Instruction& in, const std::uint32_t* values
 
 template <unsigned dwords>
 void s_load(Wave& wave, const Instruction& in) {
-  const std::uint64_t address =
-      (wave.read_scalar64(in.scalar) + static_cast<std::uint64_t>(std::int64_t{in.offset}) +
-       scalar_offset(wave, in)) &
-      ~std::uint64_t{3};
+  const std::uint64_t address = (wave.read_scalar64(in.scalar) & whole_dwords) + offset_of(wave, in);
   std::uint32_t values[dwords];
   if (read_location<dwords * 4>(wave, {.address = address}, values))
     write_result(wave, in, values, dwords);
 }
 
-// The SRD's base, and NUM_RECORDS in bytes. Dwords beyond read zero.
+// The SRD's base, and NUM_RECORDS in bytes. Dwords that begin beyond them read zero.
 template <unsigned dwords>
 void s_buffer_load(Wave& wave, const Instruction& in) {
   const std::uint32_t* srd = &wave.sgpr[in.scalar.index];
   const std::uint64_t base = srd[0] | static_cast<std::uint64_t>(srd[1] & 0xffff) << 32;
   const std::uint32_t stride = srd[1] >> 16 & 0x3fff;
   const std::uint64_t size = stride ? std::uint64_t{srd[2]} * stride : srd[2];
-  const std::uint64_t offset =
-      (static_cast<std::uint64_t>(std::int64_t{in.offset}) + scalar_offset(wave, in)) & ~std::uint64_t{3};
-  Location from{.address = (base & ~std::uint64_t{3}) + offset};
-  from.limit =
-      offset >= size ? 0 : static_cast<std::uint32_t>(std::min<std::uint64_t>(size - offset, dwords * 4));
+  const std::uint64_t offset = offset_of(wave, in);
+  Location from{.address = (base & whole_dwords) + offset};
+  from.limit = dwords_below(size, offset);
   std::uint32_t values[dwords];
   if (read_location<dwords * 4>(wave, from, values))
     write_result(wave, in, values, dwords);

@@ -213,9 +213,12 @@ TEST_F(ScalarMemory, loads_of_every_width_add_base_register_and_immediate) {
         "s_load_dword" + suffix(count) + " " + registers(count) + ", s[4:5], s12 offset:1033",
         [=, this](State& w) {
           for (unsigned i = 0; i < count; ++i)
-            w.set(20 + i, data_[(w.s(12) + 1033) / 4 + i]);
+            w.set(20 + i, data_[w.s(12) / 4 + 1033 / 4 + i]);
         },
-        [this](Wave& wave) { prepare(wave, 0, 0); });
+        [this](Wave& wave) {
+          prepare(wave, 0, 0);
+          wave.sgpr[4] += static_cast<u32>(random_() % 4);
+        });
     check(
         "s_load_dword" + suffix(count) + " " + registers(count) + ", s[4:5], -0x20",
         [=, this](State& w) {
@@ -232,18 +235,36 @@ TEST_F(ScalarMemory, loads_of_every_width_add_base_register_and_immediate) {
 TEST_F(ScalarMemory, buffer_loads_stop_at_the_last_record) {
   for (const u32 stride : {0u, 12u})
     for (const unsigned count : {1u, 2u, 4u, 8u, 16u}) {
-      constexpr u32 records = 100;
+      const u32 records = stride ? 100 : 98; // the last dword begins within, and counts as a whole
       const u32 bytes = stride ? records * stride : records;
       check(
           "s_buffer_load_dword" + suffix(count) + " " + registers(count) + ", s[4:7], s12 offset:40",
           [=, this](State& w) {
             for (unsigned i = 0; i < count; ++i) {
-              const u32 at = (w.s(12) + 40) / 4 * 4 + i * 4;
-              w.set(20 + i, at + 4 <= bytes ? data_[at / 4] : 0);
+              const u32 at = w.s(12) / 4 * 4 + 40 + i * 4;
+              w.set(20 + i, at < bytes ? data_[at / 4] : 0);
             }
           },
           [=, this](Wave& wave) { prepare(wave, stride << 16, records); });
     }
+}
+
+// The register is unsigned, and the sum has 64 bits.
+TEST_F(ScalarMemory, offsets_do_not_wrap) {
+  const auto far = [this](Wave& wave) {
+    prepare(wave, 0, 1000);
+    wave.sgpr[12] = 0xfffffff8;
+  };
+  check(
+      "s_buffer_load_dword s20, s[4:7], s12 offset:16", [](State& w) { w.set(20, 0); }, far);
+  Instruction in;
+  std::vector<u32> words = assemble("s_load_dword s20, s[4:5], s12 offset:16\n");
+  ASSERT_TRUE(decode(words, in));
+  randomise(*before_);
+  far(*before_);
+  in.handler(*before_, in);
+  EXPECT_EQ(group_.fault.kind, FaultKind::page_fault) << group_.fault.describe();
+  EXPECT_EQ(group_.fault.page.address, address + (1ull << 32) + 8);
 }
 
 TEST_F(ScalarMemory, clocks_run) {

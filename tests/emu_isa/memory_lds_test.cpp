@@ -10,13 +10,14 @@ using u64 = std::uint64_t;
 
 class Lds : public MemoryInstruction {
 protected:
-  // Addresses in v2: in a row, anywhere, on top of each other, and some beyond the allocation.
+  // Addresses in v2: in a row, anywhere, on top of each other, some beyond the allocation, and some negative.
   void addresses(Wave& wave, u32 alignment) {
-    const unsigned kind = below(4);
+    const unsigned kind = below(5);
     const u32 start = below(1000);
     for (unsigned lane = 0; lane < max_lanes; ++lane) {
       const u32 at = kind == 0   ? start + lane * 4
                      : kind == 1 ? start
+                     : kind == 4 ? below(64) - 32
                                  : below(kind == 2 ? 3000 : lds_size + 64);
       wave.vgpr[2][lane] = at / alignment * alignment;
     }
@@ -82,7 +83,7 @@ protected:
           },
           [&](MemoryState& state) {
             state.for_each_lane([&](unsigned lane) {
-              const u64 at = u64{state.v(2, lane)} + 24, old = read(state, at, size);
+              const u64 at = u64{state.v(2, lane) + 24}, old = read(state, at, size);
               write(
                   state, at, size,
                   next(old, value(state, 20, lane, size), value(state, 20 + size / 4, lane, size), size * 8));
@@ -111,7 +112,7 @@ TEST_F(Lds, loads) {
           with_addresses(1), [&](MemoryState& state) {
             state.for_each_lane([&](unsigned lane) {
               u8 from[16] = {};
-              if (const u8* at = cell(state, u64{state.v(2, lane)} + 37, op.bytes))
+              if (const u8* at = cell(state, u64{state.v(2, lane) + 37}, op.bytes))
                 std::memcpy(from, at, op.bytes);
               u32 to[4];
               for (unsigned i = 0; i < 4; ++i)
@@ -133,7 +134,7 @@ TEST_F(Lds, stores) {
     check(std::string(names[n]) + " v2, " + registers(20, op.registers * 4) + " offset:37", with_addresses(1),
           [&](MemoryState& state) {
             state.for_each_lane([&](unsigned lane) {
-              u8* to = cell(state, u64{state.v(2, lane)} + 37, op.bytes);
+              u8* to = cell(state, u64{state.v(2, lane) + 37}, op.bytes);
               for (unsigned i = 0; to && i < op.bytes; ++i)
                 to[i] = static_cast<u8>(state.v(20 + (op.first + i) / 4, lane) >> (op.first + i) % 4 * 8);
             });
@@ -148,8 +149,8 @@ TEST_F(Lds, two_places_at_once) {
       const u32 first = scale == 64 ? 1 : 3, second = scale == 64 ? 0 : 20;
       const std::string offsets = " offset0:" + std::to_string(first) + " offset1:" + std::to_string(second);
       const auto places = [=](const MemoryState& state, unsigned lane) {
-        const u64 address = state.v(2, lane);
-        return std::pair(address + first * size * scale, address + second * size * scale);
+        const u32 address = state.v(2, lane); // both sums modulo 2^32
+        return std::pair(u64{address + first * size * scale}, u64{address + second * size * scale});
       };
       check("ds_read2" + suffix + registers(10, size * 2) + ", v2" + offsets, with_addresses(4),
             [&](MemoryState& state) {

@@ -390,15 +390,16 @@ protected:
     const unsigned offset_register = r.indexed ? 3 : 2;
     const bool same = below(2);
     const u32 at = below(6) * 4, range = r.out_of_bounds == 3 && !r.swizzled ? 4000 : 40;
+    const u32 before_zero = below(2) ? 0 : immediate; // some offsets are negative without the immediate
     for (unsigned lane = 0; lane < max_lanes; ++lane) {
       if (r.indexed)
         wave.vgpr[2][lane] = below(70);
       if (r.offset)
-        wave.vgpr[offset_register][lane] = (same ? at : below(range)) / alignment * alignment;
+        wave.vgpr[offset_register][lane] = (same ? at : below(range)) / alignment * alignment - before_zero;
     }
     wave.set_pair(8, first_piece + 0x100);
     wave.sgpr[9] |= stride << 16 | (r.swizzled ? 1u << 31 : 0);
-    wave.sgpr[10] = r.out_of_bounds == 3 ? 3000 : r.out_of_bounds == 2 ? below(4) : 60;
+    wave.sgpr[10] = r.out_of_bounds == 3 ? 2998 + below(5) : r.out_of_bounds == 2 ? below(4) : 60;
     const unsigned index_stride = below(4);
     wave.sgpr[11] = index_stride << 21 | (r.lane_numbers ? 1u << 23 : 0) | r.out_of_bounds << 28;
     wave.sgpr[12] = 64;
@@ -408,8 +409,8 @@ protected:
   static u8* byte(const MemoryState& state, const Resource& r, unsigned lane, unsigned n, unsigned size) {
     const u32* s = state.before.sgpr;
     const u64 index = (r.indexed ? state.v(2, lane) : 0) + (r.lane_numbers ? lane : 0);
-    const u64 offset = (r.offset ? state.v(r.indexed ? 3 : 2, lane) : 0) + immediate;
-    const u64 records = s[10], last = size < 4 ? size : n / 4 * 4 + 4; // accesses count by dwords
+    const u32 offset = (r.offset ? state.v(r.indexed ? 3 : 2, lane) : 0) + immediate; // modulo 2^32
+    const u64 records = s[10], dword = size < 4 ? 0 : n / 4 * 4; // each counts by where it begins
     const auto place = [&](u64 at) {
       if (!r.swizzled)
         return index * stride + at;
@@ -419,7 +420,7 @@ protected:
     bool inside = true;
     switch (r.out_of_bounds) {
     case 0:
-      inside = index < records && offset + last <= stride;
+      inside = index < records && offset + dword < stride;
       break;
     case 1:
       inside = index < records;
@@ -428,7 +429,7 @@ protected:
       inside = records != 0;
       break;
     case 3:
-      inside = r.swizzled ? place(offset / 4 * 4) + s[12] < records : place(offset) + s[12] + last <= records;
+      inside = r.swizzled ? place(offset / 4 * 4) + s[12] < records : place(offset) + s[12] + dword < records;
       break;
     }
     return inside ? state.at(first_piece + 0x100 + s[12] + place(offset + n)) : nullptr;

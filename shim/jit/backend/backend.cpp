@@ -84,7 +84,9 @@ std::unique_ptr<llvm::TargetMachine> machine(const Target& target) {
                                                                  : llvm::CodeGenOptLevel::Default;
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  const std::string features = "+wavefrontsize32,-wavefrontsize64";
+  // The device looks for the segment of a FLAT access at the register alone, and LLVM before 22 folds
+  // constants that carry the address into the segment. It does not where it works around a fault of gfx10.1.
+  const std::string features = "+wavefrontsize32,-wavefrontsize64,+flat-segment-offset-bug";
   return std::unique_ptr<llvm::TargetMachine>(amdgpu()->createTargetMachine(
       triple, target.gfx, features, options, llvm::Reloc::PIC_, std::nullopt, level, true));
 }
