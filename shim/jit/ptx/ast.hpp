@@ -29,7 +29,7 @@ struct Operand {
     sink,       // _
     reg,        // index: register of the function
     integer,    // integer
-    real,       // real; real_bits 32 or 64 where written 0f... or 0d..., else 0
+    real,       // single and real, the same number as .f32 and .f64
     special,    // text: "%tid.x"
     variable,   // index: variable of the module; integer: bytes to add
     local,      // index: .local or .param variable of the function; integer: bytes to add
@@ -48,10 +48,10 @@ struct Operand {
   Kind base = Kind::sink; // of an address: reg, variable, local, or integer for an absolute one
   bool negated = false;   // !p
   bool minus = false;     // -a, of a video instruction's operand
-  std::uint8_t real_bits = 0;
   std::uint32_t index = no_index;
   std::int64_t integer = 0;
-  double real = 0;
+  std::uint32_t single = 0; // bits: signalling NaNs stay
+  std::uint64_t real = 0;
   std::string_view text;     // as written, without selector
   std::string_view selector; // "b0" or "h1", of a video instruction's operand
   std::vector<Operand> elements;

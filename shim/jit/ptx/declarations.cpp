@@ -86,10 +86,10 @@ private:
     if (tokens_.at("("))
       throw Error{line, "masked addresses in initial values are not supported"};
     if (variable_.type == Type::f32) {
-      const auto single = static_cast<float>(value.as_real());
+      const std::uint32_t single = value.single_bits();
       store(offset, &single);
     } else if (variable_.type == Type::f64) {
-      const double real = value.as_real();
+      const std::uint64_t real = value.double_bits();
       store(offset, &real);
     } else if (value.is_real) {
       throw Error{

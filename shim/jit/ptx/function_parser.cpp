@@ -219,8 +219,8 @@ void FunctionParser::instruction() {
 Operand FunctionParser::constant(const Constant& value) {
   Operand operand;
   operand.kind = value.is_real ? Operand::Kind::real : Operand::Kind::integer;
-  operand.real = value.real;
-  operand.real_bits = value.real_bits;
+  operand.single = value.single_bits();
+  operand.real = value.double_bits();
   operand.integer = value.integer;
   return operand;
 }

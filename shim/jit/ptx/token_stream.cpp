@@ -29,11 +29,10 @@ Constant integer_constant(std::int64_t value, bool is_unsigned = false) {
   return c;
 }
 
-Constant real_constant(double value, std::uint8_t bits = 0) {
+Constant real_constant(double value) {
   Constant c;
   c.is_real = true;
   c.real = value;
-  c.real_bits = bits;
   return c;
 }
 
@@ -51,8 +50,11 @@ std::optional<Constant> bit_pattern(std::string_view text) {
   const auto bits = parse_whole<std::uint64_t>(text.substr(2), 16);
   if (!bits || text.size() != (wide ? 18u : 10u))
     return std::nullopt;
-  return wide ? real_constant(std::bit_cast<double>(*bits), 64)
-              : real_constant(std::bit_cast<float>(static_cast<std::uint32_t>(*bits)), 32);
+  Constant c = real_constant(wide ? std::bit_cast<double>(*bits)
+                                  : std::bit_cast<float>(static_cast<std::uint32_t>(*bits)));
+  c.real_bits = wide ? 64 : 32;
+  c.integer = static_cast<std::int64_t>(*bits);
+  return c;
 }
 
 std::optional<Constant> parse_number(std::string_view text) {
@@ -122,7 +124,8 @@ std::optional<Constant> TokenStream::literal() {
 Constant TokenStream::unary() {
   if (accept("-")) {
     Constant c = unary();
-    c.integer = static_cast<std::int64_t>(0 - static_cast<std::uint64_t>(c.integer));
+    const auto bits = static_cast<std::uint64_t>(c.integer);
+    c.integer = static_cast<std::int64_t>(c.real_bits ? bits ^ 1ull << (c.real_bits - 1) : 0 - bits);
     c.real = -c.real;
     return c;
   }

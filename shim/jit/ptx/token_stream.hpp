@@ -1,6 +1,7 @@
 // Tokens to take one by one, and constant expressions made of them.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,7 +16,7 @@ namespace shim::jit::ptx {
 struct Constant {
   bool is_real = false;
   bool is_unsigned = false;
-  std::uint8_t real_bits = 0; // 32 or 64: written as a bit pattern of that width
+  std::uint8_t real_bits = 0; // 32 or 64: written as a bit pattern of that width, which `integer` keeps
   std::int64_t integer = 0;
   double real = 0;
 
@@ -23,6 +24,14 @@ struct Constant {
     return is_real       ? real
            : is_unsigned ? static_cast<double>(static_cast<std::uint64_t>(integer))
                          : static_cast<double>(integer);
+  }
+  // As .f32 and as .f64. A pattern of that width stays what it is: a conversion would quiet a NaN.
+  std::uint32_t single_bits() const {
+    return real_bits == 32 ? static_cast<std::uint32_t>(integer)
+                           : std::bit_cast<std::uint32_t>(static_cast<float>(as_real()));
+  }
+  std::uint64_t double_bits() const {
+    return real_bits == 64 ? static_cast<std::uint64_t>(integer) : std::bit_cast<std::uint64_t>(as_real());
   }
 };
 
