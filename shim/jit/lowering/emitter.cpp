@@ -8,6 +8,12 @@
 
 namespace shim::jit {
 
+namespace {
+
+constexpr std::uint64_t largest_local = 512 * 1024; // of a thread, as in CUDA
+
+} // namespace
+
 Emitter::Emitter(ModuleLowering& module, const ptx::Function& function, llvm::Function* result)
     : b(result->getContext()), module_(module), function_(function), result_(result),
       modifiers_(ptx::Instruction{}),
@@ -327,6 +333,9 @@ Value* Emitter::local_pointer(std::uint32_t index) {
   if (!locals_[index]) {
     const ptx::Variable& variable = function_.locals[index];
     const std::uint64_t size = std::max<std::uint64_t>(variable.size, 1);
+    local_bytes_ += size;
+    if (local_bytes_ > largest_local)
+      fail(fmt::format("more than {} bytes of local memory", largest_local));
     locals_[index] =
         stack(llvm::ArrayType::get(b.getInt8Ty(), size), std::max(variable.alignment, 4u), "local");
   }

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,7 +69,7 @@ struct Instruction {
 };
 
 struct Register {
-  std::string_view name; // of a range %r<10>: the prefix
+  std::string_view name;
   Type type = Type::none;
 };
 
@@ -80,8 +81,14 @@ struct InitialAddress {
   unsigned width = 8;
 };
 
+struct InitialBytes {
+  std::uint64_t offset = 0;
+  std::vector<std::byte> bytes;
+};
+
 struct Variable {
   std::string name;
+  std::string_view range; // what `name` begins with where the module declares `range<n>`, else empty
   unsigned line = 0;
   Space space = Space::generic;
   Type type = Type::none;
@@ -92,8 +99,8 @@ struct Variable {
   bool visible = false;
   bool external = false;
   bool weak = false;
-  std::uint32_t reg = no_index; // a function's parameter in .reg space: its register
-  std::vector<std::byte> initial_bytes;
+  std::uint32_t reg = no_index;      // a function's parameter in .reg space: its register
+  std::vector<InitialBytes> initial; // in order, zeros between them
   std::vector<InitialAddress> addresses;
 };
 
@@ -133,8 +140,9 @@ struct Module {
   unsigned version = 0; // 10 * major + minor
   unsigned target = 0;  // 75 for sm_75
   unsigned address_bits = 32;
-  std::vector<Variable> variables; // .global, .const and .shared
-  std::vector<Function> functions; // entries too
+  std::vector<Variable> variables;     // .global, .const and .shared
+  std::deque<std::string> range_names; // those that the source does not spell
+  std::vector<Function> functions;     // entries too
 
   // A function's address in PTX, as code and initial contents see it: never 0, the same in every entry.
   static std::uint64_t function_address(std::uint32_t index) { return 16ull * (index + 1); }

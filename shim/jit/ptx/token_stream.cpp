@@ -122,6 +122,7 @@ std::optional<Constant> TokenStream::literal() {
 }
 
 Constant TokenStream::unary() {
+  const Nesting nesting(*this);
   if (accept("-")) {
     Constant c = unary();
     const auto bits = static_cast<std::uint64_t>(c.integer);
@@ -132,7 +133,10 @@ Constant TokenStream::unary() {
   if (accept("+"))
     return unary();
   if (accept("~")) {
+    const unsigned where = line();
     Constant c = unary();
+    if (c.is_real)
+      throw Error{where, "`~` of a floating-point constant"};
     c.integer = ~c.integer;
     return c;
   }
@@ -144,7 +148,10 @@ Constant TokenStream::unary() {
     if (at_directive("s64") || at_directive("u64")) {
       const bool is_unsigned = take().text == "u64";
       expect(")");
-      Constant c = unary();
+      const unsigned where = line();
+      const Constant c = unary();
+      if (c.is_real && !(c.real > -0x1p63 && c.real < 0x1p63))
+        throw Error{where, "floating-point constant out of range"};
       return integer_constant(c.is_real ? static_cast<std::int64_t>(c.real) : c.integer, is_unsigned);
     }
     const Constant c = constant();
@@ -237,6 +244,7 @@ Constant TokenStream::binary(int least) {
 }
 
 Constant TokenStream::constant() {
+  const Nesting nesting(*this);
   const Constant condition = binary(1);
   if (!accept("?"))
     return condition;
@@ -244,6 +252,12 @@ Constant TokenStream::constant() {
   expect(":");
   const Constant no = constant();
   return (condition.is_real ? condition.real != 0 : condition.integer != 0) ? yes : no;
+}
+
+std::int64_t TokenStream::offset() {
+  const bool minus = take().text == "-";
+  const auto value = static_cast<std::uint64_t>(integer());
+  return static_cast<std::int64_t>(minus ? 0 - value : value);
 }
 
 std::int64_t TokenStream::integer() {

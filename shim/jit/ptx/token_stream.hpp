@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "lexer.hpp"
 
 namespace shim::jit::ptx {
@@ -72,6 +74,8 @@ public:
   // A whole constant expression, by C's precedence.
   Constant constant();
   std::int64_t integer();
+  // Stands at + or -: that, and a constant expression behind it.
+  std::int64_t offset();
   // 0 <= value <= limit
   std::uint64_t count(std::uint64_t limit = ~0ull >> 1);
   // The same between < and >, where neither compares.
@@ -84,6 +88,22 @@ public:
 
   [[noreturn]] void unexpected(std::string_view wanted) const;
 
+  // While one lives, what is parsed lies one bracket or operator deeper. A text may not exhaust the stack.
+  class Nesting {
+  public:
+    explicit Nesting(TokenStream& tokens) : tokens_(tokens) {
+      if (++tokens.depth_ > deepest)
+        throw Error{tokens.line(), fmt::format("nested deeper than {}", deepest)};
+    }
+    ~Nesting() { tokens_.depth_--; }
+    Nesting(const Nesting&) = delete;
+    Nesting& operator=(const Nesting&) = delete;
+
+  private:
+    static constexpr unsigned deepest = 256;
+    TokenStream& tokens_;
+  };
+
 private:
   Constant unary();
   Constant binary(int least);
@@ -91,6 +111,7 @@ private:
 
   std::vector<Token> tokens_;
   std::size_t at_ = 0;
+  unsigned depth_ = 0;
 };
 
 } // namespace shim::jit::ptx
