@@ -129,7 +129,7 @@ util::Result<void> Linker::add(std::string_view text, Log& log) {
     }
   }
   for (const ptx::Function& function : tree->functions)
-    note(function, function.has_body,
+    note(function, function.has_body || function.alias != ptx::no_index,
          std::find(system_functions.begin(), system_functions.end(), function.name) !=
              system_functions.end());
   for (const auto& [name, weak] : defines) {

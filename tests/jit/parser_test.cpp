@@ -378,6 +378,19 @@ TEST(Parser, gives_each_name_of_a_range) {
   }
 }
 
+TEST(Parser, refuses_an_alias_of_what_it_cannot_be) {
+  const Bad cases[] = {
+      {".func a() { ret; }\n.func b() { ret; }\n.alias b, a;", "line 6: `b` is defined twice\n"},
+      {".func a() { ret; }\n.func b();\n.alias b, a;\n.func b() { ret; }", "line 7: `b` is defined twice\n"},
+      {".func b();\n.func c();\n.alias c, b;\n.alias b, c;", "line 6: `c` is an alias of itself\n"},
+      {".func b();\n.alias b, b;", "line 5: `b` is an alias of itself\n"},
+      {".func b();\n.alias b, a;", "line 5: `a` is not a function\n"},
+      {".func a() { ret; }\n.global .u32 b;\n.alias b, a;", "line 6: `b` is defined twice\n"},
+  };
+  for (const Bad& bad : cases)
+    EXPECT_EQ(refusal(header + bad.statements), bad.error) << bad.statements;
+}
+
 TEST(Parser, refuses_broken_headers) {
   EXPECT_EQ(refusal(""), "line 1: expected `.version`, found the end of the text\n");
   EXPECT_EQ(refusal("\x7f"

@@ -73,6 +73,12 @@ struct Register {
   Type type = Type::none;
 };
 
+// A function's address, plus whatever was added, stands at `offset` in the initial contents.
+struct InitialFunction {
+  std::uint64_t offset = 0;
+  std::uint32_t function = no_index;
+};
+
 // The address of `variable` plus `addend` goes to `offset` in the initial contents.
 struct InitialAddress {
   std::uint64_t offset = 0;
@@ -102,6 +108,7 @@ struct Variable {
   std::uint32_t reg = no_index;      // a function's parameter in .reg space: its register
   std::vector<InitialBytes> initial; // in order, zeros between them
   std::vector<InitialAddress> addresses;
+  std::vector<InitialFunction> functions;
 };
 
 // A .callprototype (signature) or .calltargets (candidates).
@@ -120,6 +127,8 @@ struct Function {
   bool external = false;
   bool weak = false;
   bool has_body = false;
+  bool address_taken = false;     // an indirect call may reach it
+  std::uint32_t alias = no_index; // what this is another name of: then nothing refers to it
   std::array<std::uint32_t, 3> max_threads = {0, 0, 0};
   std::array<std::uint32_t, 3> required_threads = {0, 0, 0};
   std::uint32_t min_blocks = 0;

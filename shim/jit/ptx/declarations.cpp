@@ -120,10 +120,13 @@ private:
     if (width_ < 4)
       throw Error{line, fmt::format("address of `{}` in a .{} variable", name, type_name(variable_.type))};
     const InitialSymbol symbol = lookup_(name, line);
+    const bool function = symbol.function != no_index;
     const std::uint64_t value =
-        symbol.variable == no_index ? symbol.value + static_cast<std::uint64_t>(addend) : 0;
+        function ? Module::function_address(symbol.function) + static_cast<std::uint64_t>(addend) : 0;
     store(offset, &value);
-    if (symbol.variable != no_index)
+    if (function)
+      variable_.functions.push_back({offset, symbol.function});
+    else
       variable_.addresses.push_back({offset, symbol.variable, addend, width_});
   }
 

@@ -22,8 +22,8 @@ struct DeclarationType {
 
 // What a name in an initialiser stands for.
 struct InitialSymbol {
-  std::uint32_t variable = no_index; // its address, or
-  std::uint64_t value = 0;           // this constant (a function)
+  std::uint32_t variable = no_index; // or
+  std::uint32_t function = no_index;
 };
 using SymbolLookup = std::function<InitialSymbol(std::string_view name, unsigned line)>;
 

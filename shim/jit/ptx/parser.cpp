@@ -36,6 +36,8 @@ public:
     header();
     while (!tokens_.at_end())
       directive();
+    resolve_aliases();
+    mark_addresses();
   }
 
   Operand find(std::string_view name) const override {
@@ -54,12 +56,12 @@ public:
   InitialSymbol initial_symbol(std::string_view name, unsigned line) const override {
     const Operand found = find(name);
     if (found.kind == Operand::Kind::function)
-      return {no_index, Module::function_address(found.index)};
+      return {no_index, found.index};
     if (found.kind != Operand::Kind::variable)
       throw Error{line, fmt::format("unknown name `{}`", name)};
     if (module_.variables[found.index].space == Space::shared)
       throw Error{line, fmt::format("address of shared variable `{}` in an initial value", name)};
-    return {found.index, 0};
+    return {found.index, no_index};
   }
 
   std::uint32_t add_variable(Variable variable) override {
@@ -147,7 +149,97 @@ private:
     const Operand target = find(of);
     if (target.kind != Operand::Kind::function)
       throw Error{line, fmt::format("`{}` is not a function", of)};
-    functions_[name] = target.index;
+    const Operand earlier = find(name);
+    if (earlier.kind == Operand::Kind::variable ||
+        (earlier.kind == Operand::Kind::function && module_.functions[earlier.index].has_body))
+      throw Error{line, fmt::format("`{}` is defined twice", name)};
+    if (earlier.kind == Operand::Kind::function)
+      module_.functions[earlier.index].alias = target.index;
+    else
+      functions_[name] = target.index;
+    aliases_.push_back({line, name});
+  }
+
+  // The function behind an alias, which may be one of another alias.
+  std::uint32_t aliased(std::uint32_t function) const {
+    while (module_.functions[function].alias != no_index)
+      function = module_.functions[function].alias;
+    return function;
+  }
+
+  void check_aliases() const {
+    for (const Alias& alias : aliases_) {
+      std::uint32_t function = functions_.at(alias.name);
+      for (std::size_t i = 0; module_.functions[function].alias != no_index; i++) {
+        function = module_.functions[function].alias;
+        if (i == aliases_.size())
+          throw Error{alias.line, fmt::format("`{}` is an alias of itself", alias.name)};
+      }
+    }
+  }
+
+  // What was used before its alias was known refers to the declaration that stands for the alias.
+  void resolve_aliases() {
+    if (aliases_.empty())
+      return;
+    check_aliases();
+    for (Function& function : module_.functions) {
+      for (Instruction& instruction : function.body)
+        for (Operand& operand : instruction.operands)
+          resolve_aliases(operand);
+      for (CallInfo& info : function.call_infos)
+        for (std::uint32_t& target : info.targets)
+          target = aliased(target);
+    }
+    for (Variable& variable : module_.variables)
+      for (InitialFunction& initial : variable.functions) {
+        const std::uint32_t function = aliased(initial.function);
+        move_initial_address(variable, initial.offset,
+                             Module::function_address(function) - Module::function_address(initial.function));
+        initial.function = function;
+      }
+  }
+
+  void resolve_aliases(Operand& operand) const {
+    if (operand.kind == Operand::Kind::function)
+      operand.index = aliased(operand.index);
+    for (Operand& element : operand.elements)
+      resolve_aliases(element);
+  }
+
+  static void move_initial_address(Variable& variable, std::uint64_t offset, std::uint64_t by) {
+    const auto behind =
+        std::upper_bound(variable.initial.begin(), variable.initial.end(), offset,
+                         [](std::uint64_t at, const InitialBytes& piece) { return at < piece.offset; });
+    InitialBytes& piece = *std::prev(behind);
+    std::byte* place = piece.bytes.data() + (offset - piece.offset);
+    std::uint64_t address = 0;
+    const std::size_t width = std::min<std::size_t>(sizeof address, type_bytes(variable.type));
+    std::memcpy(&address, place, width);
+    address += by;
+    std::memcpy(place, &address, width);
+  }
+
+  // A name in a call is the function called; anywhere else, in the call's arguments too, it is an address.
+  void mark_addresses() {
+    for (const Variable& variable : module_.variables)
+      for (const InitialFunction& initial : variable.functions)
+        module_.functions[initial.function].address_taken = true;
+    for (const Function& function : module_.functions) {
+      for (const Instruction& instruction : function.body)
+        for (const Operand& operand : instruction.operands)
+          mark_addresses(operand, instruction.opcode == "call");
+      for (const CallInfo& info : function.call_infos)
+        for (std::uint32_t target : info.targets)
+          module_.functions[target].address_taken = true;
+    }
+  }
+
+  void mark_addresses(const Operand& operand, bool called) {
+    if (operand.kind == Operand::Kind::function && !called)
+      module_.functions[operand.index].address_taken = true;
+    for (const Operand& element : operand.elements)
+      mark_addresses(element, false);
   }
 
   void linked_declaration() {
@@ -295,7 +387,7 @@ private:
     const std::uint32_t index = declare_function(name, function);
     if (tokens_.accept(";"))
       return;
-    if (module_.functions[index].has_body)
+    if (module_.functions[index].has_body || module_.functions[index].alias != no_index)
       throw Error{function.line, fmt::format("`{}` is defined twice", name)};
     function.has_body = true;
     FunctionParser body(tokens_, *this, function);
@@ -315,8 +407,14 @@ private:
     return index;
   }
 
+  struct Alias {
+    unsigned line;
+    std::string_view name;
+  };
+
   Module& module_;
   TokenStream tokens_;
+  std::vector<Alias> aliases_;
   std::unordered_map<std::string_view, std::uint32_t> variables_;
   std::unordered_map<std::string_view, std::uint32_t> functions_;
 };
