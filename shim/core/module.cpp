@@ -86,9 +86,8 @@ Result<void> Module::place_variables() {
   for (std::size_t i = 0; i < variables.size(); ++i) {
     std::uint64_t address = data_->address() + offsets[i];
     std::memcpy(bytes + i * sizeof(address), &address, sizeof(address));
-    if (!variables[i].initial_bytes.empty())
-      std::memcpy(bytes + offsets[i], variables[i].initial_bytes.data(),
-                  std::min<std::size_t>(variables[i].initial_bytes.size(), variables[i].size));
+    for (const jit::InitialBytes& piece : variables[i].initial)
+      std::memcpy(bytes + offsets[i] + piece.offset, piece.bytes.data(), piece.bytes.size());
     for (const jit::Relocation& relocation : variables[i].relocations) {
       std::uint64_t target =
           data_->address() + offsets[relocation.variable] + static_cast<std::uint64_t>(relocation.addend);

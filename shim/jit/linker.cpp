@@ -121,10 +121,15 @@ util::Result<void> Linker::add(std::string_view text, Log& log) {
       input.statics.insert(symbol.name);
     }
   };
-  for (const ptx::Variable& variable : tree->variables) // without a size: the block's dynamic shared memory
+  for (const ptx::Variable& variable : tree->variables) { // without a size: the block's dynamic shared memory
     note(variable, true, variable.space == ptx::Space::shared);
+    if (!variable.range.empty() && input.statics.contains(variable.name)) {
+      input.ranges.insert(variable.name);
+      input.ranges.emplace(variable.range);
+    }
+  }
   for (const ptx::Function& function : tree->functions)
-    note(function, function.has_body,
+    note(function, function.has_body || function.alias != ptx::no_index,
          std::find(system_functions.begin(), system_functions.end(), function.name) !=
              system_functions.end());
   for (const auto& [name, weak] : defines) {
@@ -162,8 +167,9 @@ std::string Linker::piece(const Input& input, std::size_t index) const {
     const Token& first = statement.tokens.front();
     const char* copied = first.text.data() - (first.kind == Token::Kind::directive ? 1 : 0); // its dot
     for (const Token& token : statement.tokens)
-      if (token.kind == Token::Kind::identifier && input.statics.contains(token.text) &&
-          known_elsewhere(input, token.text)) {
+      if (token.kind == Token::Kind::identifier &&
+          (input.ranges.contains(token.text) ||
+           (input.statics.contains(token.text) && known_elsewhere(input, token.text)))) {
         text.append(copied, token.text.data());
         text += fmt::format("__link{}_{}", index, token.text);
         copied = token.text.data() + token.text.size();

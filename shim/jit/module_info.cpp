@@ -44,7 +44,8 @@ Variable describe_variable(const ptx::Variable& source, const std::vector<std::u
   variable.kind = kind_of(source.type);
   variable.size = source.size;
   variable.alignment = source.alignment;
-  variable.initial_bytes = source.initial_bytes;
+  for (const ptx::InitialBytes& piece : source.initial)
+    variable.initial.push_back({piece.offset, piece.bytes});
   variable.visible = source.visible;
   variable.external = source.external;
   for (const ptx::InitialAddress& address : source.addresses)

@@ -21,6 +21,13 @@ constexpr const char* declare_assert =
     ".extern .func __assertfail(.param .b64 m, .param .b64 f, .param .b32 l, .param .b64 n, .param .b64 s);\n"
     ".global .align 1 .b8 text[4] = {65, 66, 67, 0};\n";
 
+// A device heap is not there yet: only the call fails.
+constexpr const char* declare_malloc =
+    ".extern .func (.param .b64 o) malloc(.param .b64 n);\n"
+    ".func get(.param .b64 n) { .reg .b64 %r; ld.param.b64 %r, [n]; { .param .b64 m; .param .b64 o; "
+    "st.param.b64 [m], %r; call (o), malloc, (m); } ret; }\n"
+    ".global .u64 table[1] = {get};\n";
+
 constexpr Wrong wrongs[] = {
     {"trap", "trap;", CUDA_ERROR_LAUNCH_FAILED},
     {"trap_of_one_thread", "mov.u32 %r, %tid.x; setp.eq.u32 %q, %r, 5; @%q trap;", CUDA_ERROR_LAUNCH_FAILED},
@@ -33,6 +40,14 @@ constexpr Wrong wrongs[] = {
      CUDA_ERROR_ASSERT, declare_assert},
     {"call_of_no_function", "mov.u64 %a, 0x123450; P: .callprototype _ (); call %a, (), P;",
      CUDA_ERROR_ILLEGAL_INSTRUCTION},
+    {"malloc_by_its_address",
+     "mov.u64 %a, malloc; { .param .b64 n; .param .b64 o; st.param.b64 [n], 16; "
+     "P: .callprototype (.param .b64 _) _ (.param .b64 _); call (o), %a, (n), P; }",
+     CUDA_ERROR_LAUNCH_FAILED, declare_malloc},
+    {"malloc_behind_a_table",
+     "ld.global.u64 %a, [table]; { .param .b64 n; st.param.b64 [n], 16; P: .callprototype _ (.param .b64 _); "
+     "call %a, (n), P; }",
+     CUDA_ERROR_LAUNCH_FAILED, declare_malloc},
     {"misaligned_atomic", "ld.param.u64 %a, [p]; add.u64 %a, %a, 1; atom.global.add.u32 %r, [%a], 1;",
      CUDA_ERROR_MISALIGNED_ADDRESS},
     {"store_to_null", "mov.u64 %a, 0; st.global.u32 [%a], 7;", CUDA_ERROR_ILLEGAL_ADDRESS},

@@ -85,6 +85,24 @@ TEST_F(Link, static_names_stay_apart) {
   EXPECT_EQ(222u, run("second"));
 }
 
+TEST_F(Link, static_ranges_stay_apart) {
+  for (const char* part : {"1", "2"})
+    ASSERT_OK(
+        add(std::string(".global .u32 own<3>;\n") +
+            kernel(std::string("part") + part, "ld.global.u32 %r0, [own2]; add.u32 %r0, %r0, " +
+                                                   std::string(part) + "; st.global.u32 [own2], %r0;")));
+  EXPECT_EQ(1u, run("part1"));
+  EXPECT_EQ(2u, run("part2"));
+  EXPECT_EQ(2u, run("part1"));
+}
+
+TEST_F(Link, an_alias_is_a_definition) {
+  ASSERT_OK(add(declaration + kernel("before", call("helper"))));
+  ASSERT_OK(add(".visible .func (.param .u32 r) helper(.param .u32 a);\n" + adder("", "other", 22) +
+                ".alias helper, other;\n"));
+  EXPECT_EQ(42u, run("before"));
+}
+
 TEST_F(Link, of_weak_definitions_the_first_counts) {
   ASSERT_OK(add(adder(".weak", "helper", 1) + kernel("first", call("helper"))));
   ASSERT_OK(add(adder(".weak", "helper", 2) + kernel("second", call("helper"))));

@@ -235,6 +235,22 @@ TEST(Kernel, refuses_a_call_of_a_function_that_no_one_defines) {
       << log.errors;
 }
 
+TEST(Kernel, refuses_a_call_by_name_of_what_the_device_has_not_yet) {
+  const std::string text = header + R"(
+.extern .func (.param .b64 o) malloc(.param .b64 n);
+.func get() { .param .b64 m; .param .b64 o; st.param.b64 [m], 16; call (o), malloc, (m); ret; }
+.global .u64 table[1] = {get};
+.visible .entry direct() { call get; ret; }
+.visible .entry indirect() { .reg .b64 %q; ld.global.u64 %q, [table]; P: .callprototype _ (); call %q, (), P; ret; }
+)";
+  Log log;
+  const auto module = load_module(text, &log);
+  ASSERT_TRUE(module.ok()) << log.errors;
+  EXPECT_EQ(compile(**module, 0, {}, &log).code(), CUDA_ERROR_INVALID_PTX);
+  EXPECT_EQ(log.errors, "line 6: call of `malloc`, which is not supported, in `call`\n");
+  EXPECT_TRUE(compile(**module, 1, {}, &log).ok()) << log.errors;
+}
+
 class Cache : public testing::Test {
 protected:
   void SetUp() override {

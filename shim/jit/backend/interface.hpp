@@ -12,7 +12,7 @@
 namespace shim::jit {
 
 // Changes whenever compiled code or its layout may change: part of the cache's key, and checked at loading.
-inline constexpr unsigned compiler_revision = 1;
+inline constexpr unsigned compiler_revision = 2;
 
 struct BackendInterface {
   unsigned revision;

@@ -117,6 +117,20 @@ struct NumberedBarrier {
   }
 };
 
+Value* barrier_number(Emitter& e, std::size_t operand) {
+  const Operand& number = e.operand(operand);
+  if (number.kind == Operand::Kind::integer && (number.integer < 0 || number.integer >= numbered_barriers))
+    e.fail(fmt::format("barrier {} of {}", number.integer, numbered_barriers));
+  return e.read(operand, Type::u32);
+}
+
+Value* barrier_threads(Emitter& e, std::size_t operand) {
+  const Operand& threads = e.operand(operand);
+  if (threads.kind == Operand::Kind::integer && threads.integer % warp_threads)
+    e.fail(fmt::format("{} threads, no multiple of {},", threads.integer, warp_threads));
+  return e.read(operand, Type::u32);
+}
+
 // How many of the threads that take part have the predicate: those of the block, or as many as operand 2
 // says.
 Value* count_predicates(Emitter& e, Value* number, Value* predicate) {
@@ -124,7 +138,7 @@ Value* count_predicates(Emitter& e, Value* number, Value* predicate) {
     return block_count(e, predicate);
   Value* lanes = e.call(Intrinsic::amdgcn_ballot, {e.b.getInt32Ty()}, {predicate});
   NumberedBarrier barrier(e, number);
-  barrier.arrive(e.read(2, Type::u32), e.call(Intrinsic::ctpop, {e.b.getInt32Ty()}, {lanes}), true);
+  barrier.arrive(barrier_threads(e, 2), e.call(Intrinsic::ctpop, {e.b.getInt32Ty()}, {lanes}), true);
   return barrier.load(result);
 }
 
@@ -134,7 +148,7 @@ void reduce(Emitter& e) {
   if (operation.empty() || type != (operation == "popc" ? Type::u32 : Type::pred))
     e.fail_unknown();
   e.expect_operands(3, 4);
-  Value* number = e.read(1, Type::u32);
+  Value* number = barrier_number(e, 1);
   Value* predicate = e.read_predicate(e.operand(e.operands() - 1));
   if (operation == "popc")
     return e.write(0, count_predicates(e, number, predicate), Type::u32);
@@ -164,10 +178,10 @@ void bar(Emitter& e) {
     e.fail_unknown();
   const bool arrive = kind == "arrive";
   e.expect_operands(arrive ? 2 : 1, 2);
-  Value* number = e.read(0, Type::u32);
+  Value* number = barrier_number(e, 0);
   if (e.operands() == 1)
     return block_barrier(e);
-  NumberedBarrier(e, number).arrive(e.read(1, Type::u32), nullptr, !arrive);
+  NumberedBarrier(e, number).arrive(barrier_threads(e, 1), nullptr, !arrive);
 }
 
 void membar(Emitter& e) {

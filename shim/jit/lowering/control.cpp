@@ -43,6 +43,22 @@ void brx(Emitter& e) {
   e.b.CreateUnreachable();
 }
 
+void raise_in_system_function(Emitter& e, const ptx::Function& callee) {
+  if (!is_system_function(callee))
+    e.fail(fmt::format("call of `{}`, which no one defines,", callee.name));
+  raise(e, callee.name == "__assertfail" ? util::Trap::assertion : util::Trap::abort);
+}
+
+// A kernel that calls what is not there yet is refused. One that only may come to it, through a function's
+// address, ends with an error if it does.
+void call_system_function(Emitter& e, const ptx::Function& callee) {
+  const bool there = callee.name == "__assertfail";
+  if (is_system_function(callee) && !there && !e.module().checking() &&
+      e.module().called_directly(e.function()))
+    e.fail(fmt::format("call of `{}`, which is not supported,", callee.name));
+  raise_in_system_function(e, callee);
+}
+
 // One actual argument or result of a call.
 struct Argument {
   Value* memory = nullptr;         // private memory that the callee reads or writes
@@ -109,12 +125,19 @@ Call take_call(Emitter& e) {
   return call;
 }
 
-void emit_call(Emitter& e, std::uint32_t index, const std::vector<Argument>& arguments) {
+struct Signature {
+  const std::vector<ptx::Variable>& returns;
+  const std::vector<ptx::Variable>& parameters;
+};
+
+void emit_call(Emitter& e, std::uint32_t index, const std::vector<Argument>& arguments, bool inlined = true) {
   llvm::Function* function = e.module().function(index);
   std::vector<Value*> values = {e.implicit_pointer()};
   for (const Argument& argument : arguments)
     values.push_back(argument.memory);
-  Value* exited = e.b.CreateCall(function, values);
+  llvm::CallInst* exited = e.b.CreateCall(function, values);
+  if (!inlined)
+    exited->setIsNoInline();
   e.leave_if(exited);
 }
 
@@ -127,18 +150,69 @@ bool fits(const std::vector<ptx::Variable>& formal, const std::vector<ptx::Varia
   return true;
 }
 
-// Which functions the address in the register may be.
-std::vector<std::uint32_t> candidates(Emitter& e, const Call& call) {
-  const ptx::CallInfo& info = e.function().call_infos[call.prototype->index];
-  if (!info.has_signature)
-    return info.targets;
-  std::vector<std::uint32_t> result;
-  for (std::uint32_t index : e.module().call_candidates()) {
-    const ptx::Function& function = e.module().tree().functions[index];
-    if (fits(function.returns, info.returns) && fits(function.parameters, info.parameters))
-      result.push_back(index);
+// What a call passes, or gets back, as NVIDIA's calling convention sees it: words in a row.
+struct WordLayout {
+  explicit WordLayout(const std::vector<ptx::Variable>& variables) {
+    constexpr std::uint64_t word = 4;
+    for (const ptx::Variable& variable : variables) {
+      bytes = llvm::alignTo(bytes, std::max<std::uint64_t>(variable.alignment, word));
+      offsets.push_back(bytes);
+      bytes = llvm::alignTo(bytes + variable.size, word);
+    }
   }
-  return result;
+  std::vector<std::uint64_t> offsets;
+  std::uint64_t bytes = 0;
+};
+
+Value* words(Emitter& e, const WordLayout& a, const WordLayout& b) {
+  const std::uint64_t bytes = std::max({a.bytes, b.bytes, std::uint64_t{1}});
+  Value* memory = e.stack(llvm::ArrayType::get(e.b.getInt8Ty(), bytes), 16, "words");
+  e.b.CreateMemSet(memory, e.b.getInt8(0), bytes, llvm::MaybeAlign(16));
+  return memory;
+}
+
+Value* word_at(Emitter& e, Value* memory, std::uint64_t offset) {
+  return e.b.CreateConstInBoundsGEP1_64(e.b.getInt8Ty(), memory, offset);
+}
+
+// A call of a function by a signature that is not its own. It finds its parameters in the words that the
+// caller passed, and zeros where the caller passed fewer (the hardware has there what the registers had);
+// results likewise.
+void call_by_words(Emitter& e, std::uint32_t index, const Signature& signature,
+                   const std::vector<Argument>& arguments) {
+  const ptx::Function& callee = e.module().tree().functions[index];
+  const std::size_t results = signature.returns.size();
+  const WordLayout given(signature.parameters), wanted(callee.parameters);
+  const WordLayout expected(signature.returns), returned(callee.returns);
+  const llvm::Align unknown(1);
+  Value* parameters = words(e, given, wanted);
+  for (std::size_t i = 0; i < given.offsets.size(); i++)
+    e.b.CreateMemCpy(word_at(e, parameters, given.offsets[i]), unknown, arguments[results + i].memory,
+                     unknown, signature.parameters[i].size);
+  Value* values = words(e, expected, returned);
+  std::vector<Argument> memory;
+  for (std::uint64_t offset : returned.offsets)
+    memory.push_back({.memory = word_at(e, values, offset)});
+  for (std::uint64_t offset : wanted.offsets)
+    memory.push_back({.memory = word_at(e, parameters, offset)});
+  emit_call(e, index, memory, false); // rare, and there may be many that it could be
+  for (std::size_t i = 0; i < results; i++)
+    e.b.CreateMemCpy(arguments[i].memory, unknown, word_at(e, values, expected.offsets[i]), unknown,
+                     signature.returns[i].size);
+}
+
+// One of the functions that an indirect call may mean.
+void call_candidate(Emitter& e, std::uint32_t index, const Signature& signature,
+                    const std::vector<Argument>& arguments) {
+  const ptx::Function& callee = e.module().tree().functions[index];
+  if (callee.entry)
+    e.fail(fmt::format("call of the entry `{}`", callee.name));
+  if (!callee.has_body)
+    raise_in_system_function(e, callee);
+  else if (fits(callee.returns, signature.returns) && fits(callee.parameters, signature.parameters))
+    emit_call(e, index, arguments);
+  else
+    call_by_words(e, index, signature, arguments);
 }
 
 std::vector<Argument> pass_all(Emitter& e, const Call& call, const std::vector<ptx::Variable>& returns,
@@ -163,23 +237,21 @@ void receive(Emitter& e, const std::vector<Argument>& arguments) {
 void indirect_call(Emitter& e, const Call& call) {
   if (!call.prototype || call.prototype->kind != Operand::Kind::prototype)
     e.fail("the prototype is missing");
-  const auto functions = candidates(e, call);
   const ptx::CallInfo& info = e.function().call_infos[call.prototype->index];
+  const auto& functions = info.has_signature ? e.module().call_candidates() : info.targets;
   llvm::BasicBlock* nowhere = e.new_block("nowhere");
   llvm::BasicBlock* done = e.new_block("called");
-  std::vector<Argument> arguments;
-  if (info.has_signature)
-    arguments = pass_all(e, call, info.returns, info.parameters);
-  else if (!functions.empty())
-    arguments = pass_all(e, call, e.module().tree().functions[functions[0]].returns,
-                         e.module().tree().functions[functions[0]].parameters);
+  const ptx::Function* first = info.has_signature ? nullptr : &e.module().tree().functions[functions[0]];
+  const Signature signature = {first ? first->returns : info.returns,
+                               first ? first->parameters : info.parameters};
+  const auto arguments = pass_all(e, call, signature.returns, signature.parameters);
   auto* which =
       e.b.CreateSwitch(e.read(*call.target, Type::b64), nowhere, static_cast<unsigned>(functions.size()));
   for (std::uint32_t index : functions) {
     llvm::BasicBlock* block = e.new_block("candidate");
     which->addCase(e.b.getInt64(ptx::Module::function_address(index)), block);
     e.b.SetInsertPoint(block);
-    emit_call(e, index, arguments);
+    call_candidate(e, index, signature, arguments);
     e.b.CreateBr(done);
   }
   e.b.SetInsertPoint(nowhere);
@@ -187,19 +259,6 @@ void indirect_call(Emitter& e, const Call& call) {
   e.b.CreateUnreachable();
   e.b.SetInsertPoint(done);
   receive(e, arguments);
-}
-
-// What NVIDIA's driver itself defines for device code. True where the call is done with.
-bool call_system_function(Emitter& e, const ptx::Function& callee) {
-  if (callee.name == "__assertfail") {
-    raise(e, util::Trap::assertion);
-    return true;
-  }
-  static constexpr std::string_view provided[] = {"vprintf", "malloc", "free"};
-  const bool known = std::find(std::begin(provided), std::end(provided), callee.name) != std::end(provided);
-  if (known && e.module().checking())
-    return true;
-  e.fail(fmt::format("call of `{}`, which {},", callee.name, known ? "is not supported" : "no one defines"));
 }
 
 void call(Emitter& e) {
@@ -211,8 +270,8 @@ void call(Emitter& e) {
   const ptx::Function& callee = e.module().tree().functions[call.target->index];
   if (callee.entry)
     e.fail(fmt::format("call of the entry `{}`", callee.name));
-  if (!callee.has_body && call_system_function(e, callee))
-    return;
+  if (!callee.has_body)
+    return call_system_function(e, callee);
   const auto arguments = pass_all(e, call, callee.returns, callee.parameters);
   emit_call(e, call.target->index, arguments);
   receive(e, arguments);
@@ -256,6 +315,12 @@ void pmevent(Emitter& e) {
 }
 
 } // namespace
+
+bool is_system_function(const ptx::Function& function) {
+  static constexpr std::string_view names[] = {"__assertfail", "vprintf", "malloc", "free"};
+  return !function.has_body &&
+         std::find(std::begin(names), std::end(names), function.name) != std::end(names);
+}
 
 void add_control(LoweringTable& table) {
   table.insert({{"bra", bra},

@@ -8,6 +8,12 @@
 
 namespace shim::jit {
 
+namespace {
+
+constexpr std::uint64_t largest_local = 512 * 1024; // of a thread, as in CUDA
+
+} // namespace
+
 Emitter::Emitter(ModuleLowering& module, const ptx::Function& function, llvm::Function* result)
     : b(result->getContext()), module_(module), function_(function), result_(result),
       modifiers_(ptx::Instruction{}),
@@ -195,13 +201,15 @@ Value* Emitter::constant(const Operand& operand, Type wanted) {
       return b.getInt1(operand.integer != 0);
     return as_type(b.getIntN(bits, static_cast<std::uint64_t>(operand.integer)), wanted);
   }
-  if (ptx::is_float(wanted) && wanted != Type::f16x2)
-    return llvm::ConstantFP::get(type(wanted), operand.real);
+  if (wanted == Type::f16)
+    return llvm::ConstantFP::get(type(wanted), std::bit_cast<double>(operand.real));
+  if (wanted == Type::f32 || wanted == Type::f64)
+    return as_type(bits == 32 ? b.getInt32(operand.single) : b.getInt64(operand.real), wanted);
   // A floating-point literal as bits.
   if (ptx::is_untyped(wanted) && bits == 32)
-    return b.getInt32(std::bit_cast<std::uint32_t>(static_cast<float>(operand.real)));
+    return b.getInt32(operand.single);
   if (ptx::is_untyped(wanted) && bits == 64)
-    return b.getInt64(std::bit_cast<std::uint64_t>(operand.real));
+    return b.getInt64(operand.real);
   fail(fmt::format("floating-point constant as .{}", ptx::type_name(wanted)));
 }
 
@@ -325,6 +333,9 @@ Value* Emitter::local_pointer(std::uint32_t index) {
   if (!locals_[index]) {
     const ptx::Variable& variable = function_.locals[index];
     const std::uint64_t size = std::max<std::uint64_t>(variable.size, 1);
+    local_bytes_ += size;
+    if (local_bytes_ > largest_local)
+      fail(fmt::format("more than {} bytes of local memory", largest_local));
     locals_[index] =
         stack(llvm::ArrayType::get(b.getInt8Ty(), size), std::max(variable.alignment, 4u), "local");
   }

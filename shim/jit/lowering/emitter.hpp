@@ -125,6 +125,7 @@ private:
   llvm::AllocaInst* carry_ = nullptr;
   std::vector<llvm::AllocaInst*> registers_;
   std::vector<Value*> locals_;
+  std::uint64_t local_bytes_ = 0;
   std::vector<llvm::BasicBlock*> labels_;
 };
 

@@ -53,6 +53,9 @@ constexpr std::uint32_t numbered_barriers = 16;
 std::uint32_t barrier_bytes(const ptx::Instruction& instruction);
 void initialise_barriers(Emitter& e);
 
+// What NVIDIA's driver itself defines for device code, and nothing here does.
+bool is_system_function(const ptx::Function& function);
+
 // Memory instructions' words.
 Space take_space(Emitter& e);
 llvm::SyncScope::ID take_scope(Emitter& e, llvm::SyncScope::ID otherwise);

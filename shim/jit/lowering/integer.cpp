@@ -61,17 +61,18 @@ std::pair<Value*, Value*> add_with_carry(Emitter& e, Value* a, Value* b, Value* 
   return {sum, out};
 }
 
-std::pair<Value*, Value*> subtract_with_borrow(Emitter& e, Value* a, Value* b, Value* borrow) {
+// a - b - borrow in. The carry out is that of a + ~b + not borrow: clear where the subtraction borrows.
+std::pair<Value*, Value*> subtract_with_borrow(Emitter& e, Value* a, Value* b, Value* carry) {
   Value* first = e.call(Intrinsic::usub_with_overflow, {a->getType()}, {a, b});
   Value* difference = e.b.CreateExtractValue(first, 0);
   Value* out = e.b.CreateExtractValue(first, 1);
-  if (borrow) {
-    Value* second = e.call(Intrinsic::usub_with_overflow, {a->getType()},
-                           {difference, e.b.CreateZExt(borrow, a->getType())});
+  if (carry) {
+    Value* borrow = e.b.CreateZExt(e.b.CreateNot(carry), a->getType());
+    Value* second = e.call(Intrinsic::usub_with_overflow, {a->getType()}, {difference, borrow});
     difference = e.b.CreateExtractValue(second, 0);
     out = e.b.CreateOr(out, e.b.CreateExtractValue(second, 1));
   }
-  return {difference, out};
+  return {difference, e.b.CreateNot(out)};
 }
 
 Value* carry_in(Emitter& e) {

@@ -75,6 +75,7 @@ ModuleLowering::ModuleLowering(llvm::LLVMContext& context, const ptx::Module& tr
 
 void ModuleLowering::lower(std::uint32_t root) {
   collect(root);
+  collect_direct(root);
   lay_out_shared();
   for (std::uint32_t index : reached_)
     lower_one(index);
@@ -124,6 +125,21 @@ void ModuleLowering::collect(std::uint32_t root) {
   walk(walk, root);
 }
 
+void ModuleLowering::collect_direct(std::uint32_t root) {
+  std::vector<std::uint32_t> pending = {root};
+  while (!pending.empty()) {
+    const ptx::Function& function = tree_.functions[pending.back()];
+    pending.pop_back();
+    if (!direct_.insert(&function).second)
+      continue;
+    for (const ptx::Instruction& instruction : function.body)
+      if (instruction.opcode == "call")
+        for (const Operand& operand : instruction.operands)
+          if (operand.kind == Operand::Kind::function)
+            pending.push_back(operand.index);
+  }
+}
+
 // Static variables in the order of their declaration, then the barriers' memory, then dynamic memory.
 void ModuleLowering::lay_out_shared() {
   std::vector<std::uint32_t> variables;
@@ -162,7 +178,8 @@ std::uint32_t ModuleLowering::shared_offset(std::uint32_t variable) const {
 const std::vector<std::uint32_t>& ModuleLowering::call_candidates() {
   if (!candidates_known_)
     for (std::uint32_t i = 0; i < tree_.functions.size(); i++)
-      if (!tree_.functions[i].entry && tree_.functions[i].has_body)
+      if (!tree_.functions[i].entry && tree_.functions[i].address_taken &&
+          (tree_.functions[i].has_body || is_system_function(tree_.functions[i])))
         candidates_.push_back(i);
   candidates_known_ = true;
   return candidates_;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include <llvm/IR/LLVMContext.h>
@@ -48,8 +49,10 @@ public:
   // The LLVM function of a .func. It returns whether its thread has exited, and takes the implicit arguments'
   // address, then the addresses of its returns and parameters in private memory.
   llvm::Function* function(std::uint32_t index);
-  // Functions that an indirect call can reach.
+  // Functions that an indirect call by a prototype can reach: those whose address is taken anywhere.
   const std::vector<std::uint32_t>& call_candidates();
+  // Whether only calls by name lead from the root to the function.
+  bool called_directly(const ptx::Function& function) const { return direct_.contains(&function); }
 
   // Bytes from the start of LDS.
   std::uint32_t shared_offset(std::uint32_t variable) const;
@@ -63,6 +66,7 @@ public:
 
 private:
   void collect(std::uint32_t root);
+  void collect_direct(std::uint32_t root);
   void lay_out_shared();
   void lower_one(std::uint32_t index);
   void lower_entry(std::uint32_t index);
@@ -74,6 +78,7 @@ private:
   std::vector<std::uint32_t> reached_; // functions, callers first
   std::unordered_map<std::uint32_t, std::uint32_t> shared_offsets_;
   std::unordered_map<std::uint32_t, llvm::Function*> functions_;
+  std::unordered_set<const ptx::Function*> direct_;
   std::vector<std::uint32_t> candidates_;
   bool candidates_known_ = false;
   bool recursive_ = false;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,7 @@ struct Operand {
     sink,       // _
     reg,        // index: register of the function
     integer,    // integer
-    real,       // real; real_bits 32 or 64 where written 0f... or 0d..., else 0
+    real,       // single and real, the same number as .f32 and .f64
     special,    // text: "%tid.x"
     variable,   // index: variable of the module; integer: bytes to add
     local,      // index: .local or .param variable of the function; integer: bytes to add
@@ -48,10 +49,10 @@ struct Operand {
   Kind base = Kind::sink; // of an address: reg, variable, local, or integer for an absolute one
   bool negated = false;   // !p
   bool minus = false;     // -a, of a video instruction's operand
-  std::uint8_t real_bits = 0;
   std::uint32_t index = no_index;
   std::int64_t integer = 0;
-  double real = 0;
+  std::uint32_t single = 0; // bits: signalling NaNs stay
+  std::uint64_t real = 0;
   std::string_view text;     // as written, without selector
   std::string_view selector; // "b0" or "h1", of a video instruction's operand
   std::vector<Operand> elements;
@@ -68,8 +69,14 @@ struct Instruction {
 };
 
 struct Register {
-  std::string_view name; // of a range %r<10>: the prefix
+  std::string_view name;
   Type type = Type::none;
+};
+
+// A function's address, plus whatever was added, stands at `offset` in the initial contents.
+struct InitialFunction {
+  std::uint64_t offset = 0;
+  std::uint32_t function = no_index;
 };
 
 // The address of `variable` plus `addend` goes to `offset` in the initial contents.
@@ -80,8 +87,14 @@ struct InitialAddress {
   unsigned width = 8;
 };
 
+struct InitialBytes {
+  std::uint64_t offset = 0;
+  std::vector<std::byte> bytes;
+};
+
 struct Variable {
   std::string name;
+  std::string_view range; // what `name` begins with where the module declares `range<n>`, else empty
   unsigned line = 0;
   Space space = Space::generic;
   Type type = Type::none;
@@ -92,9 +105,10 @@ struct Variable {
   bool visible = false;
   bool external = false;
   bool weak = false;
-  std::uint32_t reg = no_index; // a function's parameter in .reg space: its register
-  std::vector<std::byte> initial_bytes;
+  std::uint32_t reg = no_index;      // a function's parameter in .reg space: its register
+  std::vector<InitialBytes> initial; // in order, zeros between them
   std::vector<InitialAddress> addresses;
+  std::vector<InitialFunction> functions;
 };
 
 // A .callprototype (signature) or .calltargets (candidates).
@@ -113,6 +127,8 @@ struct Function {
   bool external = false;
   bool weak = false;
   bool has_body = false;
+  bool address_taken = false;     // an indirect call may reach it
+  std::uint32_t alias = no_index; // what this is another name of: then nothing refers to it
   std::array<std::uint32_t, 3> max_threads = {0, 0, 0};
   std::array<std::uint32_t, 3> required_threads = {0, 0, 0};
   std::uint32_t min_blocks = 0;
@@ -133,8 +149,9 @@ struct Module {
   unsigned version = 0; // 10 * major + minor
   unsigned target = 0;  // 75 for sm_75
   unsigned address_bits = 32;
-  std::vector<Variable> variables; // .global, .const and .shared
-  std::vector<Function> functions; // entries too
+  std::vector<Variable> variables;     // .global, .const and .shared
+  std::deque<std::string> range_names; // those that the source does not spell
+  std::vector<Function> functions;     // entries too
 
   // A function's address in PTX, as code and initial contents see it: never 0, the same in every entry.
   static std::uint64_t function_address(std::uint32_t index) { return 16ull * (index + 1); }

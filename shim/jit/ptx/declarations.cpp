@@ -9,6 +9,8 @@ namespace shim::jit::ptx {
 namespace {
 
 constexpr std::uint64_t largest_variable = 1ull << 40;
+constexpr std::uint64_t widest_gap = 64; // zeros within one piece of initial bytes
+constexpr std::size_t most_dimensions = 32;
 
 std::uint32_t parse_alignment(TokenStream& tokens) {
   const unsigned line = tokens.line();
@@ -40,7 +42,6 @@ public:
       list(0, 0);
     if (variable_.unsized)
       variable_.size = end_;
-    variable_.initial_bytes.resize(variable_.size);
   }
 
 private:
@@ -66,16 +67,22 @@ private:
       else
         element(at);
       end_ = std::max(end_, offset + index * stride(level));
+      if (end_ > largest_variable)
+        throw Error{line, fmt::format("`{}` is too large", variable_.name)};
       if (!tokens_.accept(","))
         break;
     }
     tokens_.expect("}");
   }
 
+  // In the order of their offsets.
   void store(std::uint64_t offset, const void* bytes) {
-    if (variable_.initial_bytes.size() < offset + width_)
-      variable_.initial_bytes.resize(offset + width_);
-    std::memcpy(variable_.initial_bytes.data() + offset, bytes, width_);
+    std::vector<InitialBytes>& initial = variable_.initial;
+    if (initial.empty() || offset > initial.back().offset + initial.back().bytes.size() + widest_gap)
+      initial.push_back({offset, {}});
+    const std::uint64_t at = offset - initial.back().offset;
+    initial.back().bytes.resize(at + width_);
+    std::memcpy(initial.back().bytes.data() + at, bytes, width_);
   }
 
   void element(std::uint64_t offset) {
@@ -86,10 +93,10 @@ private:
     if (tokens_.at("("))
       throw Error{line, "masked addresses in initial values are not supported"};
     if (variable_.type == Type::f32) {
-      const auto single = static_cast<float>(value.as_real());
+      const std::uint32_t single = value.single_bits();
       store(offset, &single);
     } else if (variable_.type == Type::f64) {
-      const double real = value.as_real();
+      const std::uint64_t real = value.double_bits();
       store(offset, &real);
     } else if (value.is_real) {
       throw Error{
@@ -108,18 +115,18 @@ private:
     std::int64_t addend = 0;
     if (generic)
       tokens_.expect(")");
-    if (tokens_.at("+") || tokens_.at("-")) {
-      const bool minus = tokens_.take().text == "-";
-      addend = tokens_.integer();
-      addend = minus ? -addend : addend;
-    }
+    if (tokens_.at("+") || tokens_.at("-"))
+      addend = tokens_.offset();
     if (width_ < 4)
       throw Error{line, fmt::format("address of `{}` in a .{} variable", name, type_name(variable_.type))};
     const InitialSymbol symbol = lookup_(name, line);
+    const bool function = symbol.function != no_index;
     const std::uint64_t value =
-        symbol.variable == no_index ? symbol.value + static_cast<std::uint64_t>(addend) : 0;
+        function ? Module::function_address(symbol.function) + static_cast<std::uint64_t>(addend) : 0;
     store(offset, &value);
-    if (symbol.variable != no_index)
+    if (function)
+      variable_.functions.push_back({offset, symbol.function});
+    else
       variable_.addresses.push_back({offset, symbol.variable, addend, width_});
   }
 
@@ -185,31 +192,50 @@ DeclarationType parse_declaration_type(TokenStream& tokens) {
   return type;
 }
 
-Variable parse_declarator(TokenStream& tokens, const DeclarationType& type, std::string_view name,
-                          const SymbolLookup* lookup) {
+Variable simple_variable(const DeclarationType& type, std::string_view name, unsigned line) {
   Variable variable;
   variable.name = name;
-  variable.line = tokens.line();
+  variable.line = line;
   variable.space = type.space;
   variable.type = type.type;
   variable.vector = type.vector;
-  const std::uint32_t natural = type_bytes(type.type) * type.vector;
-  variable.alignment = type.alignment ? type.alignment : natural;
-
-  std::vector<std::uint64_t> dimensions;
   variable.size = type_bytes(type.type) * type.vector;
+  variable.alignment = type.alignment ? type.alignment : static_cast<std::uint32_t>(variable.size);
+  return variable;
+}
+
+std::optional<std::uint32_t> parse_range(TokenStream& tokens, std::string_view name) {
+  if (!tokens.at("<"))
+    return std::nullopt;
+  const auto count = static_cast<std::uint32_t>(tokens.bracketed_count(~std::uint32_t{0}));
+  if (tokens.at("[") || tokens.at("="))
+    throw Error{tokens.line(),
+                fmt::format("array bounds or an initial value of the range `{}<{}>`", name, count)};
+  return count;
+}
+
+Variable parse_declarator(TokenStream& tokens, const DeclarationType& type, std::string_view name,
+                          const SymbolLookup* lookup) {
+  Variable variable = simple_variable(type, name, tokens.line());
+  std::uint64_t largest_row = variable.size; // as if no dimension were 0
+  std::vector<std::uint64_t> dimensions;
   while (tokens.accept("[")) {
     if (tokens.at("]") && dimensions.empty()) {
       variable.unsized = true;
       dimensions.push_back(0);
     } else {
       dimensions.push_back(tokens.count(largest_variable));
+      variable.size *= dimensions.back();
+      if (__builtin_mul_overflow(largest_row, std::max<std::uint64_t>(dimensions.back(), 1), &largest_row) ||
+          largest_row > largest_variable)
+        throw Error{variable.line, fmt::format("`{}` is too large", name)};
     }
     tokens.expect("]");
-    if (__builtin_mul_overflow(variable.size, dimensions.back(), &variable.size) ||
-        variable.size > largest_variable)
-      throw Error{variable.line, fmt::format("`{}` is too large", name)};
+    if (dimensions.size() > most_dimensions)
+      throw Error{variable.line, fmt::format("`{}` has more than {} dimensions", name, most_dimensions)};
   }
+  if (variable.unsized)
+    variable.size = 0;
   if (type.vector > 1)
     dimensions.push_back(type.vector);
   if (lookup && tokens.accept("="))

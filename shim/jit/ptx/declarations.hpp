@@ -22,13 +22,20 @@ struct DeclarationType {
 
 // What a name in an initialiser stands for.
 struct InitialSymbol {
-  std::uint32_t variable = no_index; // its address, or
-  std::uint64_t value = 0;           // this constant (a function)
+  std::uint32_t variable = no_index; // or
+  std::uint32_t function = no_index;
 };
 using SymbolLookup = std::function<InitialSymbol(std::string_view name, unsigned line)>;
 
 // Stands at the space directive. Reads it, and .align, .vN, the type, and a parameter's .ptr.
 DeclarationType parse_declaration_type(TokenStream& tokens);
+
+// A variable without array bounds and initial value.
+Variable simple_variable(const DeclarationType& type, std::string_view name, unsigned line);
+
+// Stands behind the name. The count of `name<count>`, which stands for name0 ... name(count-1) and has
+// neither array bounds nor an initial value; nullopt where it is a name like any other.
+std::optional<std::uint32_t> parse_range(TokenStream& tokens, std::string_view name);
 
 // Stands behind the name: array bounds, and an initialiser where `lookup` is given.
 Variable parse_declarator(TokenStream& tokens, const DeclarationType& type, std::string_view name,

@@ -5,8 +5,13 @@
 namespace shim::jit::ptx {
 namespace {
 
-constexpr std::uint64_t most_registers = 1u << 22;
 constexpr std::size_t most_modifiers = 31;
+constexpr unsigned deepest_block = 1000; // a name is looked for in each
+
+// Addresses wrap.
+std::int64_t sum(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
 
 bool is_function_modifier(std::string_view name) {
   return name == "noreturn" || name == "unique";
@@ -22,6 +27,24 @@ void FunctionParser::declare(std::string_view name, Symbol symbol) {
 std::uint32_t FunctionParser::add_register(std::string_view name, Type type) {
   function_.registers.push_back({name, type});
   return static_cast<std::uint32_t>(function_.registers.size() - 1);
+}
+
+Symbol FunctionParser::add_variable(std::string_view name, Variable variable) {
+  if (variable.space == Space::local || variable.space == Space::param) {
+    function_.locals.push_back(std::move(variable));
+    return {Symbol::Kind::local, static_cast<std::uint32_t>(function_.locals.size() - 1)};
+  }
+  variable.name = fmt::format("{}.{}", function_.name, name);
+  return {Symbol::Kind::variable, module_.add_variable(std::move(variable))};
+}
+
+Symbol FunctionParser::add_simple(std::string_view name, const DeclarationType& type) {
+  if (type.space != Space::reg)
+    return add_variable(name, simple_variable(type, name, tokens_.line()));
+  const std::uint32_t first = add_register(name, type.type);
+  for (unsigned i = 1; i < type.vector; i++)
+    add_register(name, type.type);
+  return {Symbol::Kind::reg, first, type.vector};
 }
 
 void FunctionParser::declare_signature() {
@@ -45,20 +68,25 @@ void FunctionParser::parse_body() {
 
 void FunctionParser::block() {
   tokens_.expect("{");
-  while (!tokens_.at("}")) {
-    if (tokens_.at_end())
+  for (unsigned depth = 1; depth;) {
+    if (tokens_.at("{")) {
+      if (++depth > deepest_block)
+        throw Error{tokens_.line(), fmt::format("more than {} blocks in each other", deepest_block)};
+      tokens_.take();
+      scopes_.open();
+    } else if (tokens_.accept("}")) {
+      if (--depth)
+        scopes_.close();
+    } else if (tokens_.at_end()) {
       tokens_.unexpected("`}`");
-    statement();
+    } else {
+      statement();
+    }
   }
-  tokens_.expect("}");
 }
 
 void FunctionParser::statement() {
-  if (tokens_.at("{")) {
-    scopes_.open();
-    block();
-    scopes_.close();
-  } else if (tokens_.accept(";")) {
+  if (tokens_.accept(";")) {
     // an empty statement
   } else if (tokens_.at_directive()) {
     tokens_.accept_directive("extern"); // .extern .shared in a function: its missing size says the same
@@ -139,51 +167,31 @@ bool FunctionParser::labelled_directive(std::string_view label) {
 void FunctionParser::declaration(Space space) {
   const unsigned line = tokens_.line();
   const DeclarationType type = parse_declaration_type(tokens_);
-  if (space == Space::reg)
-    register_names(type);
-  else if (is_opaque(type.type) || type.type == Type::pred)
+  if (space != Space::reg && (is_opaque(type.type) || type.type == Type::pred))
     throw Error{line, fmt::format(".{} variable in a function", type_name(type.type))};
-  else
-    variable_names(type);
+  do {
+    const std::string_view name = tokens_.expect_identifier();
+    if (const auto count = parse_range(tokens_, name)) {
+      if (!scopes_.declare_range(name, type, *count))
+        throw Error{tokens_.line(), fmt::format("`{}<{}>` is declared twice", name, *count)};
+    } else if (space == Space::reg) {
+      declare(name, add_simple(name, type));
+    } else {
+      declare_variable(name, type);
+    }
+  } while (tokens_.accept(","));
   tokens_.expect(";");
 }
 
-void FunctionParser::register_names(const DeclarationType& type) {
-  do {
-    const std::string_view name = tokens_.expect_identifier();
-    if (tokens_.at("<")) {
-      const auto count = static_cast<std::uint32_t>(tokens_.bracketed_count(most_registers));
-      if (type.vector != 1)
-        throw Error{tokens_.line(), fmt::format("numbered vector registers `{}`", name)};
-      scopes_.declare_range(name, static_cast<std::uint32_t>(function_.registers.size()), count);
-      function_.registers.insert(function_.registers.end(), count, Register{name, type.type});
-      continue;
-    }
-    const std::uint32_t first = add_register(name, type.type);
-    for (unsigned i = 1; i < type.vector; i++)
-      add_register(name, type.type);
-    declare(name, {Symbol::Kind::reg, first, type.vector});
-  } while (tokens_.accept(","));
-}
-
-void FunctionParser::variable_names(const DeclarationType& type) {
-  const SymbolLookup lookup = [this](std::string_view name, unsigned line) {
-    return module_.initial_symbol(name, line);
+void FunctionParser::declare_variable(std::string_view name, const DeclarationType& type) {
+  const SymbolLookup lookup = [this](std::string_view symbol, unsigned line) {
+    return module_.initial_symbol(symbol, line);
   };
   const bool local = type.space == Space::local || type.space == Space::param;
-  do {
-    const std::string_view name = tokens_.expect_identifier();
-    Variable variable = parse_declarator(tokens_, type, name, local ? nullptr : &lookup);
-    if (variable.unsized && variable.initial_bytes.empty() && type.space != Space::shared)
-      throw Error{variable.line, fmt::format("`{}` has no size", name)};
-    if (local) {
-      declare(name, {Symbol::Kind::local, static_cast<std::uint32_t>(function_.locals.size())});
-      function_.locals.push_back(std::move(variable));
-    } else {
-      variable.name = fmt::format("{}.{}", function_.name, name);
-      declare(name, {Symbol::Kind::variable, module_.add_variable(std::move(variable))});
-    }
-  } while (tokens_.accept(","));
+  Variable variable = parse_declarator(tokens_, type, name, local ? nullptr : &lookup);
+  if (variable.unsized && variable.initial.empty() && type.space != Space::shared)
+    throw Error{variable.line, fmt::format("`{}` has no size", name)};
+  declare(name, add_variable(name, std::move(variable)));
 }
 
 void FunctionParser::guard(Instruction& instruction) {
@@ -219,8 +227,8 @@ void FunctionParser::instruction() {
 Operand FunctionParser::constant(const Constant& value) {
   Operand operand;
   operand.kind = value.is_real ? Operand::Kind::real : Operand::Kind::integer;
-  operand.real = value.real;
-  operand.real_bits = value.real_bits;
+  operand.single = value.single_bits();
+  operand.real = value.double_bits();
   operand.integer = value.integer;
   return operand;
 }
@@ -239,6 +247,7 @@ Operand FunctionParser::sequence(Operand::Kind kind, std::string_view end) {
 }
 
 Operand FunctionParser::operand(bool parentheses_are_lists) {
+  const TokenStream::Nesting nesting(tokens_);
   if (tokens_.at("{"))
     return sequence(Operand::Kind::vector, "}");
   if (tokens_.at("["))
@@ -281,16 +290,16 @@ Operand FunctionParser::identifier() {
   Operand result = resolve(name, scopes_.current());
   const bool addressable = result.kind == Operand::Kind::variable || result.kind == Operand::Kind::local;
   if (addressable && tokens_.accept("[")) {
-    result.integer += tokens_.integer();
+    result.integer = tokens_.integer();
     tokens_.expect("]");
   }
   if (addressable && (tokens_.at("+") || tokens_.at("-")))
-    result.integer += tokens_.take().text == "-" ? -tokens_.integer() : tokens_.integer();
+    result.integer = sum(result.integer, tokens_.offset());
   return result;
 }
 
 // %tid.x, v.y of a vector register, a.b0 of a video instruction.
-Operand FunctionParser::component(std::string_view name, std::string_view selector) const {
+Operand FunctionParser::component(std::string_view name, std::string_view selector) {
   Operand result = resolve(name, scopes_.current());
   if (result.kind == Operand::Kind::special) {
     result.text = std::string_view(name.data(), name.size() + 1 + selector.size());
@@ -311,7 +320,7 @@ Operand FunctionParser::component(std::string_view name, std::string_view select
   return result;
 }
 
-Operand FunctionParser::resolve(std::string_view name, std::uint32_t scope) const {
+Operand FunctionParser::resolve(std::string_view name, std::uint32_t scope) {
   Operand result;
   result.text = name;
   if (name == "_")
@@ -374,7 +383,7 @@ Operand FunctionParser::bracketed() {
     result.integer = base.integer;
     result.text = base.text;
     if (base.kind == Operand::Kind::reg && (tokens_.at("+") || tokens_.at("-")))
-      result.integer += tokens_.take().text == "-" ? -tokens_.integer() : tokens_.integer();
+      result.integer = sum(result.integer, tokens_.offset());
   } else {
     result.base = Operand::Kind::integer;
     result.integer = tokens_.integer();
@@ -386,7 +395,7 @@ Operand FunctionParser::bracketed() {
 }
 
 // Labels and functions that were used before they appeared.
-void FunctionParser::finish(Operand& operand, unsigned line) const {
+void FunctionParser::finish(Operand& operand, unsigned line) {
   if (operand.kind == Operand::Kind::unresolved) {
     const std::string_view name = operand.text;
     operand = resolve(name, operand.index);

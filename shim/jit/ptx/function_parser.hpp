@@ -22,7 +22,9 @@ public:
 class FunctionParser {
 public:
   FunctionParser(TokenStream& tokens, ModuleNames& module, Function& function)
-      : tokens_(tokens), module_(module), function_(function) {}
+      : tokens_(tokens), module_(module), function_(function),
+        scopes_(
+            [this](std::string_view name, const DeclarationType& type) { return add_simple(name, type); }) {}
 
   // Makes registers and locals of returns and parameters. For a function with a body only.
   void declare_signature();
@@ -33,26 +35,28 @@ private:
   void block();
   void statement();
   void declaration(Space space);
-  void register_names(const DeclarationType& type);
-  void variable_names(const DeclarationType& type);
+  void declare_variable(std::string_view name, const DeclarationType& type);
   bool labelled_directive(std::string_view label);
   void place_label(std::string_view name);
   void instruction();
   void guard(Instruction& instruction);
   void declare(std::string_view name, Symbol symbol);
   std::uint32_t add_register(std::string_view name, Type type);
+  // A register or variable without array bounds and initial value.
+  Symbol add_simple(std::string_view name, const DeclarationType& type);
+  Symbol add_variable(std::string_view name, Variable variable);
 
   Operand operand(bool parentheses_are_lists);
   Operand identifier();
   Operand minus();
-  Operand resolve(std::string_view name, std::uint32_t scope) const;
-  Operand component(std::string_view name, std::string_view selector) const;
+  Operand resolve(std::string_view name, std::uint32_t scope);
+  Operand component(std::string_view name, std::string_view selector);
   Operand bracketed();
   Operand sequence(Operand::Kind kind, std::string_view end);
   static Operand constant(const Constant& value);
 
   void finish();
-  void finish(Operand& operand, unsigned line) const;
+  void finish(Operand& operand, unsigned line);
 
   TokenStream& tokens_;
   ModuleNames& module_;

@@ -1,12 +1,26 @@
 #include "parser.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <cstring>
 #include <fmt/format.h>
+#include <optional>
 #include <unordered_map>
 
 #include "function_parser.hpp"
 
 namespace shim::jit::ptx {
 namespace {
+
+constexpr std::size_t most_range_variables = 1u << 16;
+
+std::optional<unsigned> small_number(std::string_view text) {
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value > 10000)
+    return std::nullopt;
+  return value;
+}
 
 struct Linkage {
   bool visible = false;
@@ -22,6 +36,8 @@ public:
     header();
     while (!tokens_.at_end())
       directive();
+    resolve_aliases();
+    mark_addresses();
   }
 
   Operand find(std::string_view name) const override {
@@ -40,12 +56,12 @@ public:
   InitialSymbol initial_symbol(std::string_view name, unsigned line) const override {
     const Operand found = find(name);
     if (found.kind == Operand::Kind::function)
-      return {no_index, Module::function_address(found.index)};
+      return {no_index, found.index};
     if (found.kind != Operand::Kind::variable)
       throw Error{line, fmt::format("unknown name `{}`", name)};
     if (module_.variables[found.index].space == Space::shared)
       throw Error{line, fmt::format("address of shared variable `{}` in an initial value", name)};
-    return {found.index, 0};
+    return {found.index, no_index};
   }
 
   std::uint32_t add_variable(Variable variable) override {
@@ -57,11 +73,24 @@ private:
   unsigned two_part_number() {
     const Token& token = tokens_.take();
     const std::size_t dot = token.text.find('.');
-    unsigned major = 0, minor = 0;
-    if (token.kind != Token::Kind::number || dot == std::string_view::npos ||
-        std::sscanf(std::string(token.text).c_str(), "%u.%u", &major, &minor) != 2)
+    const auto major = token.kind == Token::Kind::number && dot != std::string_view::npos
+                           ? small_number(token.text.substr(0, dot))
+                           : std::nullopt;
+    const auto minor = major ? small_number(token.text.substr(dot + 1)) : std::nullopt;
+    if (!minor)
       throw Error{token.line, fmt::format("malformed version `{}`", token.text)};
-    return 10 * major + minor;
+    return 10 * *major + *minor;
+  }
+
+  // sm_90a: with what only that architecture has.
+  static unsigned architecture(const Token& name) {
+    std::string_view digits = name.text.substr(3);
+    if (digits.ends_with('a') || digits.ends_with('f'))
+      digits.remove_suffix(1);
+    const auto number = small_number(digits);
+    if (!number || *number == 0)
+      throw Error{name.line, fmt::format("unknown target `{}`", name.text)};
+    return *number;
   }
 
   void header() {
@@ -74,7 +103,7 @@ private:
       const Token& token = tokens_.peek();
       const std::string_view name = tokens_.expect_identifier();
       if (name.starts_with("sm_"))
-        module_.target = static_cast<unsigned>(std::atoi(std::string(name.substr(3)).c_str()));
+        module_.target = architecture(token);
       else if (name != "texmode_unified" && name != "texmode_independent" && name != "debug" &&
                name != "map_f64_to_f32")
         throw Error{token.line, fmt::format("unknown target `{}`", name)};
@@ -120,7 +149,97 @@ private:
     const Operand target = find(of);
     if (target.kind != Operand::Kind::function)
       throw Error{line, fmt::format("`{}` is not a function", of)};
-    functions_[name] = target.index;
+    const Operand earlier = find(name);
+    if (earlier.kind == Operand::Kind::variable ||
+        (earlier.kind == Operand::Kind::function && module_.functions[earlier.index].has_body))
+      throw Error{line, fmt::format("`{}` is defined twice", name)};
+    if (earlier.kind == Operand::Kind::function)
+      module_.functions[earlier.index].alias = target.index;
+    else
+      functions_[name] = target.index;
+    aliases_.push_back({line, name});
+  }
+
+  // The function behind an alias, which may be one of another alias.
+  std::uint32_t aliased(std::uint32_t function) const {
+    while (module_.functions[function].alias != no_index)
+      function = module_.functions[function].alias;
+    return function;
+  }
+
+  void check_aliases() const {
+    for (const Alias& alias : aliases_) {
+      std::uint32_t function = functions_.at(alias.name);
+      for (std::size_t i = 0; module_.functions[function].alias != no_index; i++) {
+        function = module_.functions[function].alias;
+        if (i == aliases_.size())
+          throw Error{alias.line, fmt::format("`{}` is an alias of itself", alias.name)};
+      }
+    }
+  }
+
+  // What was used before its alias was known refers to the declaration that stands for the alias.
+  void resolve_aliases() {
+    if (aliases_.empty())
+      return;
+    check_aliases();
+    for (Function& function : module_.functions) {
+      for (Instruction& instruction : function.body)
+        for (Operand& operand : instruction.operands)
+          resolve_aliases(operand);
+      for (CallInfo& info : function.call_infos)
+        for (std::uint32_t& target : info.targets)
+          target = aliased(target);
+    }
+    for (Variable& variable : module_.variables)
+      for (InitialFunction& initial : variable.functions) {
+        const std::uint32_t function = aliased(initial.function);
+        move_initial_address(variable, initial.offset,
+                             Module::function_address(function) - Module::function_address(initial.function));
+        initial.function = function;
+      }
+  }
+
+  void resolve_aliases(Operand& operand) const {
+    if (operand.kind == Operand::Kind::function)
+      operand.index = aliased(operand.index);
+    for (Operand& element : operand.elements)
+      resolve_aliases(element);
+  }
+
+  static void move_initial_address(Variable& variable, std::uint64_t offset, std::uint64_t by) {
+    const auto behind =
+        std::upper_bound(variable.initial.begin(), variable.initial.end(), offset,
+                         [](std::uint64_t at, const InitialBytes& piece) { return at < piece.offset; });
+    InitialBytes& piece = *std::prev(behind);
+    std::byte* place = piece.bytes.data() + (offset - piece.offset);
+    std::uint64_t address = 0;
+    const std::size_t width = std::min<std::size_t>(sizeof address, type_bytes(variable.type));
+    std::memcpy(&address, place, width);
+    address += by;
+    std::memcpy(place, &address, width);
+  }
+
+  // A name in a call is the function called; anywhere else, in the call's arguments too, it is an address.
+  void mark_addresses() {
+    for (const Variable& variable : module_.variables)
+      for (const InitialFunction& initial : variable.functions)
+        module_.functions[initial.function].address_taken = true;
+    for (const Function& function : module_.functions) {
+      for (const Instruction& instruction : function.body)
+        for (const Operand& operand : instruction.operands)
+          mark_addresses(operand, instruction.opcode == "call");
+      for (const CallInfo& info : function.call_infos)
+        for (std::uint32_t target : info.targets)
+          module_.functions[target].address_taken = true;
+    }
+  }
+
+  void mark_addresses(const Operand& operand, bool called) {
+    if (operand.kind == Operand::Kind::function && !called)
+      module_.functions[operand.index].address_taken = true;
+    for (const Operand& element : operand.elements)
+      mark_addresses(element, false);
   }
 
   void linked_declaration() {
@@ -152,19 +271,38 @@ private:
       return initial_symbol(name, line);
     };
     const DeclarationType type = parse_declaration_type(tokens_);
-    do {
-      const std::string_view name = tokens_.expect_identifier();
-      Variable variable = parse_declarator(tokens_, type, name, is_opaque(type.type) ? nullptr : &lookup);
-      if (is_opaque(type.type) && tokens_.accept("="))
-        tokens_.skip_braces();
+    const auto declare = [&](std::string_view name, Variable variable) {
       variable.visible = linkage.visible;
       variable.external = linkage.external;
       variable.weak = linkage.weak;
-      if (type.space == Space::shared && !variable.initial_bytes.empty())
-        throw Error{variable.line, fmt::format("initial value for shared variable `{}`", name)};
       declare_variable(name, std::move(variable));
+    };
+    do {
+      const std::string_view name = tokens_.expect_identifier();
+      if (const auto count = parse_range(tokens_, name)) {
+        range(name, *count, simple_variable(type, name, tokens_.line()), declare);
+        continue;
+      }
+      Variable variable = parse_declarator(tokens_, type, name, is_opaque(type.type) ? nullptr : &lookup);
+      if (is_opaque(type.type) && tokens_.accept("="))
+        tokens_.skip_braces();
+      if (type.space == Space::shared && !variable.initial.empty())
+        throw Error{variable.line, fmt::format("initial value for shared variable `{}`", name)};
+      declare(name, std::move(variable));
     } while (tokens_.accept(","));
     tokens_.expect(";");
+  }
+
+  // All of them, used or not: cuModuleGetGlobal finds each.
+  template <class Declare>
+  void range(std::string_view prefix, std::uint32_t count, Variable variable, Declare declare) {
+    if (count > most_range_variables - module_.range_names.size())
+      throw Error{variable.line, fmt::format("more than {} variables in ranges", most_range_variables)};
+    variable.range = prefix;
+    for (std::uint32_t i = 0; i < count; i++) {
+      variable.name = module_.range_names.emplace_back(fmt::format("{}{}", prefix, i));
+      declare(module_.range_names.back(), variable);
+    }
   }
 
   void declare_variable(std::string_view name, Variable variable) {
@@ -183,10 +321,15 @@ private:
   }
 
   std::array<std::uint32_t, 3> dimensions() {
+    const unsigned line = tokens_.line();
     std::array<std::uint32_t, 3> result = {1, 1, 1};
+    std::uint64_t threads = 1;
     for (std::size_t i = 0; i < 3; i++) {
       result[i] = static_cast<std::uint32_t>(tokens_.count(1u << 30));
-      if (!tokens_.accept(","))
+      threads *= result[i];
+      if (threads == 0 || threads > 1u << 30)
+        throw Error{line, fmt::format("a block of {} threads", threads)};
+      if (i == 2 || !tokens_.accept(","))
         break;
     }
     return result;
@@ -211,6 +354,18 @@ private:
     }
   }
 
+  // PTX ISA, "Kernel Function Parameters".
+  void check_parameter_block(const Function& entry) const {
+    const std::uint64_t most = module_.version >= 81 && module_.target >= 70 ? 32764 : 4352;
+    std::uint64_t end = 0;
+    for (const Variable& parameter : entry.parameters) {
+      end = (end + parameter.alignment - 1) / parameter.alignment * parameter.alignment + parameter.size;
+      if (end > most)
+        throw Error{parameter.line,
+                    fmt::format("the parameters of `{}` need more than {} bytes", entry.name, most)};
+    }
+  }
+
   void function(const Linkage& linkage) {
     Function function;
     function.line = tokens_.line();
@@ -227,10 +382,12 @@ private:
     if (tokens_.at("("))
       function.parameters = parse_parameters(tokens_);
     function_attributes(function);
+    if (function.entry)
+      check_parameter_block(function);
     const std::uint32_t index = declare_function(name, function);
     if (tokens_.accept(";"))
       return;
-    if (module_.functions[index].has_body)
+    if (module_.functions[index].has_body || module_.functions[index].alias != no_index)
       throw Error{function.line, fmt::format("`{}` is defined twice", name)};
     function.has_body = true;
     FunctionParser body(tokens_, *this, function);
@@ -250,8 +407,14 @@ private:
     return index;
   }
 
+  struct Alias {
+    unsigned line;
+    std::string_view name;
+  };
+
   Module& module_;
   TokenStream tokens_;
+  std::vector<Alias> aliases_;
   std::unordered_map<std::string_view, std::uint32_t> variables_;
   std::unordered_map<std::string_view, std::uint32_t> functions_;
 };

@@ -4,7 +4,7 @@
 
 namespace shim::jit::ptx {
 
-std::optional<Symbol> Scopes::find_in(const Scope& scope, std::string_view name) {
+std::optional<Symbol> Scopes::find_in(Scope& scope, std::string_view name) const {
   if (const auto found = scope.names.find(name); found != scope.names.end())
     return found->second;
   if (scope.ranges.empty())
@@ -19,12 +19,12 @@ std::optional<Symbol> Scopes::find_in(const Scope& scope, std::string_view name)
     std::uint32_t number = 0;
     const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), number);
     if (result.ec == std::errc{} && number < range->second.count)
-      return Symbol{Symbol::Kind::reg, range->second.first + number};
+      return scope.names.emplace(name, make_(name, range->second.type)).first->second;
   }
   return std::nullopt;
 }
 
-std::optional<Symbol> Scopes::find(std::string_view name, std::uint32_t scope) const {
+std::optional<Symbol> Scopes::find(std::string_view name, std::uint32_t scope) {
   for (; scope != no_index; scope = scopes_[scope].parent)
     if (auto symbol = find_in(scopes_[scope], name))
       return symbol;

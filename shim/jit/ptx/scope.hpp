@@ -2,12 +2,14 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "ast.hpp"
+#include "declarations.hpp"
 
 namespace shim::jit::ptx {
 
@@ -20,10 +22,12 @@ struct Symbol {
 // All blocks of one function. They stay until its end, because a label may be used before it appears.
 class Scopes {
 public:
-  Scopes() { scopes_.push_back({}); }
+  // What makes a name of a range, `%r<10>` with this type, when it is first used. So a range of a million
+  // names costs nothing.
+  using Maker = std::function<Symbol(std::string_view name, const DeclarationType& type)>;
+  explicit Scopes(Maker make) : make_(std::move(make)) { scopes_.push_back({}); }
 
   std::uint32_t current() const { return current_; }
-  bool nested() const { return current_ != 0; }
   void open() {
     scopes_.push_back({current_, {}, {}});
     current_ = static_cast<std::uint32_t>(scopes_.size() - 1);
@@ -34,17 +38,17 @@ public:
   bool declare(std::string_view name, Symbol symbol) {
     return scopes_[current_].names.emplace(name, symbol).second;
   }
-  // prefix0 ... prefix(count-1) are the registers first, first + 1, ...
-  void declare_range(std::string_view prefix, std::uint32_t first, std::uint32_t count) {
-    scopes_[current_].ranges[prefix] = {first, count};
+  // prefix0 ... prefix(count-1). False where the block has that range already.
+  bool declare_range(std::string_view prefix, const DeclarationType& type, std::uint32_t count) {
+    return scopes_[current_].ranges.try_emplace(prefix, Range{type, count}).second;
   }
 
-  std::optional<Symbol> find(std::string_view name, std::uint32_t scope) const;
-  std::optional<Symbol> find(std::string_view name) const { return find(name, current_); }
+  std::optional<Symbol> find(std::string_view name, std::uint32_t scope);
+  std::optional<Symbol> find(std::string_view name) { return find(name, current_); }
 
 private:
   struct Range {
-    std::uint32_t first;
+    DeclarationType type;
     std::uint32_t count;
   };
   struct Scope {
@@ -53,8 +57,9 @@ private:
     std::unordered_map<std::string_view, Range> ranges;
   };
 
-  static std::optional<Symbol> find_in(const Scope& scope, std::string_view name);
+  std::optional<Symbol> find_in(Scope& scope, std::string_view name) const;
 
+  Maker make_;
   std::deque<Scope> scopes_;
   std::uint32_t current_ = 0;
 };

@@ -29,11 +29,10 @@ Constant integer_constant(std::int64_t value, bool is_unsigned = false) {
   return c;
 }
 
-Constant real_constant(double value, std::uint8_t bits = 0) {
+Constant real_constant(double value) {
   Constant c;
   c.is_real = true;
   c.real = value;
-  c.real_bits = bits;
   return c;
 }
 
@@ -51,8 +50,11 @@ std::optional<Constant> bit_pattern(std::string_view text) {
   const auto bits = parse_whole<std::uint64_t>(text.substr(2), 16);
   if (!bits || text.size() != (wide ? 18u : 10u))
     return std::nullopt;
-  return wide ? real_constant(std::bit_cast<double>(*bits), 64)
-              : real_constant(std::bit_cast<float>(static_cast<std::uint32_t>(*bits)), 32);
+  Constant c = real_constant(wide ? std::bit_cast<double>(*bits)
+                                  : std::bit_cast<float>(static_cast<std::uint32_t>(*bits)));
+  c.real_bits = wide ? 64 : 32;
+  c.integer = static_cast<std::int64_t>(*bits);
+  return c;
 }
 
 std::optional<Constant> parse_number(std::string_view text) {
@@ -120,16 +122,21 @@ std::optional<Constant> TokenStream::literal() {
 }
 
 Constant TokenStream::unary() {
+  const Nesting nesting(*this);
   if (accept("-")) {
     Constant c = unary();
-    c.integer = static_cast<std::int64_t>(0 - static_cast<std::uint64_t>(c.integer));
+    const auto bits = static_cast<std::uint64_t>(c.integer);
+    c.integer = static_cast<std::int64_t>(c.real_bits ? bits ^ 1ull << (c.real_bits - 1) : 0 - bits);
     c.real = -c.real;
     return c;
   }
   if (accept("+"))
     return unary();
   if (accept("~")) {
+    const unsigned where = line();
     Constant c = unary();
+    if (c.is_real)
+      throw Error{where, "`~` of a floating-point constant"};
     c.integer = ~c.integer;
     return c;
   }
@@ -141,7 +148,10 @@ Constant TokenStream::unary() {
     if (at_directive("s64") || at_directive("u64")) {
       const bool is_unsigned = take().text == "u64";
       expect(")");
-      Constant c = unary();
+      const unsigned where = line();
+      const Constant c = unary();
+      if (c.is_real && !(c.real > -0x1p63 && c.real < 0x1p63))
+        throw Error{where, "floating-point constant out of range"};
       return integer_constant(c.is_real ? static_cast<std::int64_t>(c.real) : c.integer, is_unsigned);
     }
     const Constant c = constant();
@@ -234,6 +244,7 @@ Constant TokenStream::binary(int least) {
 }
 
 Constant TokenStream::constant() {
+  const Nesting nesting(*this);
   const Constant condition = binary(1);
   if (!accept("?"))
     return condition;
@@ -241,6 +252,12 @@ Constant TokenStream::constant() {
   expect(":");
   const Constant no = constant();
   return (condition.is_real ? condition.real != 0 : condition.integer != 0) ? yes : no;
+}
+
+std::int64_t TokenStream::offset() {
+  const bool minus = take().text == "-";
+  const auto value = static_cast<std::uint64_t>(integer());
+  return static_cast<std::int64_t>(minus ? 0 - value : value);
 }
 
 std::int64_t TokenStream::integer() {

@@ -1,11 +1,14 @@
 // Tokens to take one by one, and constant expressions made of them.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "lexer.hpp"
 
@@ -15,7 +18,7 @@ namespace shim::jit::ptx {
 struct Constant {
   bool is_real = false;
   bool is_unsigned = false;
-  std::uint8_t real_bits = 0; // 32 or 64: written as a bit pattern of that width
+  std::uint8_t real_bits = 0; // 32 or 64: written as a bit pattern of that width, which `integer` keeps
   std::int64_t integer = 0;
   double real = 0;
 
@@ -23,6 +26,14 @@ struct Constant {
     return is_real       ? real
            : is_unsigned ? static_cast<double>(static_cast<std::uint64_t>(integer))
                          : static_cast<double>(integer);
+  }
+  // As .f32 and as .f64. A pattern of that width stays what it is: a conversion would quiet a NaN.
+  std::uint32_t single_bits() const {
+    return real_bits == 32 ? static_cast<std::uint32_t>(integer)
+                           : std::bit_cast<std::uint32_t>(static_cast<float>(as_real()));
+  }
+  std::uint64_t double_bits() const {
+    return real_bits == 64 ? static_cast<std::uint64_t>(integer) : std::bit_cast<std::uint64_t>(as_real());
   }
 };
 
@@ -63,6 +74,8 @@ public:
   // A whole constant expression, by C's precedence.
   Constant constant();
   std::int64_t integer();
+  // Stands at + or -: that, and a constant expression behind it.
+  std::int64_t offset();
   // 0 <= value <= limit
   std::uint64_t count(std::uint64_t limit = ~0ull >> 1);
   // The same between < and >, where neither compares.
@@ -75,6 +88,22 @@ public:
 
   [[noreturn]] void unexpected(std::string_view wanted) const;
 
+  // While one lives, what is parsed lies one bracket or operator deeper. A text may not exhaust the stack.
+  class Nesting {
+  public:
+    explicit Nesting(TokenStream& tokens) : tokens_(tokens) {
+      if (++tokens.depth_ > deepest)
+        throw Error{tokens.line(), fmt::format("nested deeper than {}", deepest)};
+    }
+    ~Nesting() { tokens_.depth_--; }
+    Nesting(const Nesting&) = delete;
+    Nesting& operator=(const Nesting&) = delete;
+
+  private:
+    static constexpr unsigned deepest = 256;
+    TokenStream& tokens_;
+  };
+
 private:
   Constant unary();
   Constant binary(int least);
@@ -82,6 +111,7 @@ private:
 
   std::vector<Token> tokens_;
   std::size_t at_ = 0;
+  unsigned depth_ = 0;
 };
 
 } // namespace shim::jit::ptx

@@ -51,6 +51,11 @@ struct Relocation {
   std::uint32_t width = 8;
 };
 
+struct InitialBytes {
+  std::uint64_t offset = 0;
+  std::vector<std::byte> bytes;
+};
+
 enum class VariableSpace { global, constant };
 enum class VariableKind { data, texture_reference, sampler_reference, surface_reference };
 
@@ -62,7 +67,7 @@ struct Variable {
   VariableKind kind = VariableKind::data;
   std::uint64_t size = 0;
   std::uint32_t alignment = 1;
-  std::vector<std::byte> initial_bytes; // empty: all zeros; else `size` bytes
+  std::vector<InitialBytes> initial; // zeros elsewhere
   std::vector<Relocation> relocations;
   bool visible = false;  // cuModuleGetGlobal finds it
   bool external = false; // declared only: another module must define it

@@ -27,6 +27,7 @@ private:
     std::string source;
     unsigned version = 0, target = 0;
     std::set<std::string, std::less<>> statics;    // defined for this text alone
+    std::set<std::string, std::less<>> ranges;     // `name<n>` of this text alone, and what it stands for
     std::set<std::string, std::less<>> defined;    // for all
     std::set<std::string, std::less<>> needed;     // declared, and defined elsewhere
     std::set<std::string, std::less<>> weak_again; // weak, and an earlier text has it
