@@ -389,6 +389,7 @@ long DmaBufFile::mmap(void* address, std::size_t length, int protection, int fla
 }
 
 void DmaBufFile::fix_stat(struct stat64& out) const {
+  out.st_mode = anonymous_mode;
   out.st_size = static_cast<off64_t>(bo_->size());
 }
 

@@ -202,6 +202,8 @@ int KfdProcess::free_memory(kfd_ioctl_free_memory_of_gpu_args& args) {
   if (memory->mapped)
     return -EBUSY;
   memory->bo->revoke_mmap(mmap_key_);
+  if (memory->bo->is_userptr()) // amdgpu_hmm_unregister: whoever still looks at it, it is watched no more
+    userptr::forget(*memory->bo);
   if (memory->attached) // kfd_mem_detach
     for (unsigned i = 0; i < memory->mappings(); ++i)
       vm_->detach(*memory->bo);

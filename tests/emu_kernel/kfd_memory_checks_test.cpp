@@ -124,8 +124,14 @@ TEST_F(MemoryChecks, userptr) {
       static_cast<char*>(mmap(nullptr, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   mprotect(mapped + page, page, PROT_NONE);
   const Memory device = make(ALLOC_MEM_FLAGS_VRAM, page);
+  const int file = memfd_create("file", MFD_CLOEXEC);
+  ASSERT_EQ(ftruncate(file, page + 1), 0); // two pages
+  char* of_file = static_cast<char*>(mmap(nullptr, 4 * page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
+  close(file);
   run({
       {"no address", [&] { return allocate(userptr, page); }, -EINVAL},
+      {"pages of a file", [&] { return allocate(userptr, 2 * page, as_u64(of_file)); }, 0},
+      {"a page beyond the file", [&] { return allocate(userptr, 3 * page, as_u64(of_file)); }, -EFAULT},
       {"a hole", [&] { return allocate(userptr, page, as_u64(hole())); }, -EFAULT},
       {"a hole behind memory", [&] { return allocate(userptr, 16 * page, as_u64(hole()) - page); }, -EFAULT},
       {"an inaccessible page", [&] { return allocate(userptr, 2 * page, as_u64(mapped)); }, -EFAULT},
@@ -143,6 +149,7 @@ TEST_F(MemoryChecks, userptr) {
       {"the page counts, not the byte", [&] { return allocate(userptr, page, as_u64(mapped + 16)); }, 0},
   });
   release(device);
+  munmap(of_file, 4 * page);
   munmap(mapped, 4 * page);
 }
 
