@@ -301,6 +301,10 @@ TEST_F(MemoryChecks, dma_buf_of_system_memory) {
 TEST_F(MemoryChecks, dma_buf_import_and_export) {
   const Memory memory = make(ALLOC_MEM_FLAGS_VRAM, page);
   const int fd = static_cast<int>(export_fd(memory.handle)), event = eventfd(0, 0);
+  const int running = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  const int sealed = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  ASSERT_EQ(ftruncate(sealed, 2 * page), 0);
+  ASSERT_EQ(fcntl(sealed, F_ADD_SEALS, F_SEAL_WRITE), 0);
   void* host = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   auto own = allocation(userptr, page);
   own.mmap_offset = as_u64(host);
@@ -310,13 +314,16 @@ TEST_F(MemoryChecks, dma_buf_import_and_export) {
       {"the GPU comes before the descriptor", [&] { return import(gpu_ + 1, -1); }, -EINVAL},
       {"import of no descriptor", [&] { return import(gpu_, -1); }, -EBADF},
       {"import of an eventfd", [&] { return import(gpu_, event); }, -EINVAL},
+      {"import of a running program's file", [&] { return import(gpu_, running); }, -EINVAL},
+      {"import of a sealed file", [&] { return import(gpu_, sealed); }, -EINVAL},
       {"export of an unknown handle", [&] { return export_fd(make_handle(gpu_, 0xffff)); }, -EINVAL},
       {"export of another GPU's handle", [&] { return export_fd(make_handle(gpu_ + 1, 0)); }, -EINVAL},
       {"export of a userptr", [&] { return export_fd(own.handle); }, -EPERM},
   });
   EXPECT_EQ(free(own.handle), 0);
   munmap(host, page);
-  close(event);
+  for (int other : {event, running, sealed})
+    close(other);
   close(fd);
   release(memory);
 }
