@@ -90,6 +90,8 @@ inline constexpr auto gem_metadata =
 inline constexpr auto gem_close = bind_ioctl<DRM_IOCTL_GEM_CLOSE, drm_gem_close>("DRM_IOCTL_GEM_CLOSE");
 inline constexpr auto prime_fd_to_handle =
     bind_ioctl<DRM_IOCTL_PRIME_FD_TO_HANDLE, drm_prime_handle>("DRM_IOCTL_PRIME_FD_TO_HANDLE");
+inline constexpr auto prime_handle_to_fd =
+    bind_ioctl<DRM_IOCTL_PRIME_HANDLE_TO_FD, drm_prime_handle>("DRM_IOCTL_PRIME_HANDLE_TO_FD");
 
 } // namespace requests
 

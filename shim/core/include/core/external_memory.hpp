@@ -1,16 +1,17 @@
 // cuImportExternalMemory: memory that another API exported as a file descriptor.
 //
 // The imported object keeps a reference of its own to the memory; every mapping keeps another. So neither
-// depends on the order in which the application, the exporter and cuDestroyExternalMemory let go.
+// depends on the order in which the application, the exporter and cuDestroyExternalMemory let go. None of
+// these references is a descriptor: a process may have thousands of imports.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 
 #include <core/handle.hpp>
 #include <kfd/device.hpp>
 #include <util/error.hpp>
-#include <util/fd.hpp>
 
 namespace shim::core {
 
@@ -27,18 +28,19 @@ public:
   // What the application said at import; may exceed the object (mapping it all is refused then).
   std::uint64_t imported_size() const { return imported_size_; }
   // The kernel's word about the object: its size, domain, tiling and image descriptor.
-  const kfd::DmabufInfo& object() const { return object_; }
+  const kfd::DmabufInfo& object() const { return object_.info(); }
 
   std::uint64_t handle = 0;
 
 private:
   friend Result<ExternalMemory*> import_external_memory(Context&, const CUDA_EXTERNAL_MEMORY_HANDLE_DESC&);
   friend Result<std::uint64_t> map_buffer(ExternalMemory&, const CUDA_EXTERNAL_MEMORY_BUFFER_DESC&);
-  ExternalMemory(Context& context, util::Fd fd, kfd::DmabufInfo object, std::uint64_t imported_size);
+  ExternalMemory(Context& context, kfd::ExternalObject object, std::uint64_t imported_size);
+  // Bytes that can be mapped.
+  std::uint64_t limit() const { return std::min(imported_size_, object().size); }
 
   Context& context_;
-  util::Fd fd_; // ours: the application's was closed
-  kfd::DmabufInfo object_;
+  kfd::ExternalObject object_;
   std::uint64_t imported_size_;
 };
 
