@@ -65,6 +65,8 @@ Result<void> Device::map_to_gpu(Buffer& buffer) {
 }
 
 Result<void> Device::map_for_cpu(Buffer& buffer, std::uint64_t mmap_offset) {
+  if (!render_.intact()) // another file would be mapped
+    return lost_descriptor("mmap of GPU memory");
   void* wanted = reinterpret_cast<void*>(buffer.address_);
   void* mapped = ::mmap(wanted, buffer.size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, render_.get(),
                         static_cast<off_t>(mmap_offset));
@@ -158,7 +160,9 @@ void Device::release(Buffer& buffer) {
     unmap.handle = buffer.handle_;
     unmap.device_ids_array_ptr = reinterpret_cast<std::uint64_t>(&node_.gpu_id);
     unmap.n_devices = 1;
-    static_cast<void>(call_ioctl(process_->kfd_fd(), requests::unmap_memory, unmap));
+    if (Result<void> unmapped = call_ioctl(process_->kfd_fd(), requests::unmap_memory, unmap);
+        !unmapped && !process_->kfd_.intact())
+      return; // the kernel has it until the process ends, and so its addresses stay taken
   }
   kfd_ioctl_free_memory_of_gpu_args free{};
   free.handle = buffer.handle_;

@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <new>
+#include <set>
 #include <string>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
 
@@ -170,6 +172,27 @@ TEST(high_fd, that_the_program_closed_or_replaced_is_not_closed) {
   EXPECT_TRUE(is_open(number));
   for (int fd : {ends[0], ends[1], number})
     ::close(fd);
+}
+
+TEST(log, leaves_a_file_alone_that_the_program_put_in_place_of_its_own) {
+  // The file is opened with the first line, which is this one in a process of its own.
+  pid_t child = ::fork();
+  if (child == 0) {
+    ::setenv("CUDA_SHIM_LOG_FILE", "/dev/null", 1);
+    std::set<int> ours;
+    for (int fd = 0; fd < 65536; ++fd)
+      if (!is_open(fd))
+        ours.insert(fd);
+    static_cast<void>(shim::util::fail(CUDA_ERROR_UNKNOWN, "opened"));
+    std::erase_if(ours, [](int fd) { return !is_open(fd); });
+    int other = ::memfd_create("other", MFD_CLOEXEC);
+    bool replaced = ours.size() == 1 && *ours.begin() >= 256 && ::dup2(other, *ours.begin()) >= 0;
+    static_cast<void>(shim::util::fail(CUDA_ERROR_UNKNOWN, "to stderr"));
+    ::_exit(replaced && ::lseek(other, 0, SEEK_END) == 0 ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(mapping, unmaps_when_its_owner_goes_and_not_after_release) {
