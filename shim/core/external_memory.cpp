@@ -49,18 +49,26 @@ Result<void> check(const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc) {
 
 } // namespace
 
-ExternalMemory::ExternalMemory(Context& context, kfd::ExternalObject object, std::uint64_t imported_size)
-    : context_(context), object_(std::move(object)), imported_size_(imported_size) {}
+ExternalMemory::ExternalMemory(Context& context, std::uint64_t imported_size)
+    : context_(context), imported_size_(imported_size) {}
 
 Result<ExternalMemory*> import_external_memory(Context& context,
                                                const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc) {
   if (Result<void> checked = check(desc); !checked)
     return checked.error();
   int theirs = desc.handle.fd;
-  Result<kfd::ExternalObject> object = context.device().opened().hold_dmabuf(theirs);
-  if (!object)
-    return object.error();
-  std::unique_ptr<ExternalMemory> memory(new ExternalMemory(context, *std::move(object), desc.size));
+  std::unique_ptr<ExternalMemory> memory(new ExternalMemory(context, desc.size));
+  if (SharedMemory::is_behind(theirs)) {
+    Result<SharedMemory> host = SharedMemory::open(theirs, desc.size);
+    if (!host)
+      return host.error();
+    memory->host_ = *std::move(host);
+  } else {
+    Result<kfd::ExternalObject> object = context.device().opened().hold_dmabuf(theirs);
+    if (!object)
+      return object.error();
+    memory->object_ = *std::move(object);
+  }
   ExternalMemory* added = context.externals().add(std::move(memory));
   ::close(theirs); // the import has succeeded: it was given to us
   return added;
@@ -77,11 +85,19 @@ Result<std::uint64_t> map_buffer(ExternalMemory& memory, const CUDA_EXTERNAL_MEM
   allocation->kind = AllocationKind::mapped;
   allocation->context = &memory.context_;
   allocation->size = desc.size;
-  Result<kfd::Buffer> buffer = device.map_object(memory.object_);
-  if (!buffer)
-    return buffer.error();
-  allocation->base = buffer->address() + desc.offset;
-  allocation->buffer = *std::move(buffer);
+  if (memory.is_host()) {
+    Result<std::shared_ptr<SharedMemory::View>> view = memory.host_.map(device, desc.offset, desc.size);
+    if (!view)
+      return view.error();
+    allocation->base = (*view)->address;
+    allocation->owner = *std::move(view);
+  } else {
+    Result<kfd::Buffer> buffer = device.map_object(memory.object_);
+    if (!buffer)
+      return buffer.error();
+    allocation->base = buffer->address() + desc.offset;
+    allocation->buffer = *std::move(buffer);
+  }
   Result<AllocationView> inserted = driver().allocations().insert(std::move(allocation));
   if (!inserted)
     return inserted.error();
