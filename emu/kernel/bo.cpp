@@ -193,7 +193,7 @@ int BufferObject::open(int fd, std::shared_ptr<BufferObject>& out) {
   void* host = real::mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (real::failed(host)) {
     real::close(fd);
-    return real::error_of(host);
+    return real::error_of(host) == -ENOMEM ? -ENOMEM : -EINVAL; // a sealed file is none of ours
   }
   auto* meta = reinterpret_cast<BufferMetadata*>(static_cast<std::byte*>(host) + total - page);
   if (meta->magic != BufferMetadata::magic_value || meta->size != total - page) {
@@ -228,16 +228,18 @@ int BufferObject::import_fd(int fd, std::shared_ptr<BufferObject>& out) {
     return -EBADF;
   // Who may only read it has the buffer all the same.
   int own = real::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (own >= 0 && is_read_only(own)) {
-    const int writable = reopen(own, O_RDWR | O_CLOEXEC);
-    real::close(own);
-    own = writable;
-  }
   if (own < 0)
     return own;
   if (real::fcntl(own, F_GET_SEALS) < 0) { // not a memfd
     real::close(own);
     return -EINVAL;
+  }
+  if (is_read_only(own)) {
+    const int writable = reopen(own, O_RDWR | O_CLOEXEC);
+    real::close(own);
+    if (writable < 0)
+      return -EINVAL;
+    own = writable;
   }
   return open(own, out);
 }
@@ -389,6 +391,7 @@ long DmaBufFile::mmap(void* address, std::size_t length, int protection, int fla
 }
 
 void DmaBufFile::fix_stat(struct stat64& out) const {
+  out.st_mode = anonymous_mode;
   out.st_size = static_cast<off64_t>(bo_->size());
 }
 

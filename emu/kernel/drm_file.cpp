@@ -170,7 +170,7 @@ DrmFile::~DrmFile() {
   retire([&](Vm::Batch batch) {
     for (auto& [handle, bo] : buffers_) {
       bo->revoke_mmap(this);
-      vm_->drop(*bo, batch);
+      vm_->detach(*bo, batch);
     }
     if (unbound_)
       vm_->drop(*unbound_, batch);

@@ -83,6 +83,7 @@ bool DrmFile::has_handle_of(const BufferObject& bo) {
 
 std::uint32_t DrmFile::add_handle_locked(std::shared_ptr<BufferObject> bo) {
   bo->allow_mmap(this);
+  vm_->attach(*bo); // amdgpu_gem_object_open
   std::uint32_t handle = 1;
   for (auto it = buffers_.begin(); it != buffers_.end() && it->first == handle; ++it)
     ++handle;
@@ -129,11 +130,10 @@ long DrmFile::gem_close(drm_gem_close& args) {
   if (name.name != 0)
     forget_name(name);
   bo->revoke_mmap(this);
-  if (last)
-    retire([&](Vm::Batch batch) {
-      vm_->drop(*bo, batch);
-      return 0;
-    });
+  retire([&](Vm::Batch batch) { // amdgpu_gem_object_close
+    vm_->detach(*bo, batch);
+    return 0;
+  });
   return 0;
 }
 

@@ -20,6 +20,9 @@ namespace emu::kernel {
 // negative errno on failure.
 class File {
 public:
+  // st_mode of what lies in no file system, such as a dma-buf (alloc_anon_inode): no type.
+  static constexpr mode_t anonymous_mode = 0600;
+
   File() = default;
   File(const File&) = delete;
   File& operator=(const File&) = delete;

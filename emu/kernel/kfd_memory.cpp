@@ -15,6 +15,7 @@
 #include <climits>
 #include <cstring>
 #include <fcntl.h>
+#include <utility>
 
 namespace emu::kernel {
 
@@ -201,6 +202,11 @@ int KfdProcess::free_memory(kfd_ioctl_free_memory_of_gpu_args& args) {
   if (memory->mapped)
     return -EBUSY;
   memory->bo->revoke_mmap(mmap_key_);
+  if (memory->bo->is_userptr()) // amdgpu_hmm_unregister: whoever still looks at it, it is watched no more
+    userptr::forget(*memory->bo);
+  if (memory->attached) // kfd_mem_detach
+    for (unsigned i = 0; i < memory->mappings(); ++i)
+      vm_->detach(*memory->bo);
   auto it = memory_.find(handle_index(args.handle));
   freed = std::move(it->second);
   memory_.erase(it);
@@ -211,6 +217,9 @@ int KfdProcess::free_memory(kfd_ioctl_free_memory_of_gpu_args& args) {
 int KfdProcess::map_locked(Memory& memory) {
   if (!memory.va)
     return -EINVAL;
+  if (!std::exchange(memory.attached, true)) // kfd_mem_attach
+    for (unsigned i = 0; i < memory.mappings(); ++i)
+      vm_->attach(*memory.bo);
   const memory::Permissions permissions{.writable = (memory.flags & ALLOC_MEM_FLAGS_WRITABLE) != 0,
                                         .executable = (memory.flags & ALLOC_MEM_FLAGS_EXECUTABLE) != 0};
   const std::uint64_t size = memory.bo->size();

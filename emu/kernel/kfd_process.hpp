@@ -87,6 +87,7 @@ private:
     std::uint64_t va = 0;
     std::uint32_t flags = 0; // ALLOC_MEM_FLAGS_*
     bool aql_queue = false;  // mapped twice, back to back
+    bool attached = false;   // to the VM, from the first MAP to FREE
     unsigned mapped = 0;     // of its mappings()
 
     unsigned mappings() const { return aql_queue ? 2 : 1; }

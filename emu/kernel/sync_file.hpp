@@ -27,6 +27,7 @@ public:
 
   const Payload& fence() const { return fence_; }
   long ioctl(unsigned long request, void* argument) override; // SYNC_IOC_*
+  void fix_stat(struct stat64& out) const override { out.st_mode = anonymous_mode; }
 
 private:
   long merge(void* argument);

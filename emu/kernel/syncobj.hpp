@@ -103,6 +103,10 @@ public:
   explicit SyncobjFile(std::shared_ptr<Syncobj> syncobj) : syncobj_(std::move(syncobj)) {}
   const std::shared_ptr<Syncobj>& syncobj() const { return syncobj_; }
   long ioctl(unsigned long request, void* argument) override;
+  void fix_stat(struct stat64& out) const override {
+    out.st_mode = anonymous_mode;
+    out.st_size = 0;
+  }
 
 private:
   std::shared_ptr<Syncobj> syncobj_;

@@ -11,7 +11,10 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 // rep movsb, and where to go on when it faults. Returns 0, or 1 after a fault.
 asm(R"(
@@ -94,6 +97,7 @@ public:
     area.end = std::strtoull(after + 1, &after, 16);
     area.readable = after[1] == 'r';
     area.writable = after[2] == 'w';
+    area.file = std::strchr(after, '/');
     area.device = std::strstr(after, "/memfd:amdgpu-") || std::strstr(after, "[vvar");
     return true;
   }
@@ -128,6 +132,14 @@ bool copy_to_user(std::uint64_t to, const void* from, std::size_t size) {
   return transfer(reinterpret_cast<void*>(to), from, size);
 }
 
+namespace {
+// Kernels that cannot say it (before 5.14) are taken to say no.
+bool beyond_the_file(std::uint64_t begin, std::uint64_t end, bool write) {
+  return syscall(SYS_madvise, begin, end - begin, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) == -1 &&
+         errno == EFAULT;
+}
+} // namespace
+
 int pin_user_pages(std::uint64_t address, std::uint64_t size, bool write) {
   std::uint64_t at = address & ~(page - 1);
   if (size > card::va_end || at > card::va_end - size)
@@ -143,6 +155,8 @@ int pin_user_pages(std::uint64_t address, std::uint64_t size, bool write) {
       return -EFAULT;
     if (write && !area.writable)
       return -EPERM;
+    if (area.file && beyond_the_file(at, std::min(area.end, end), write))
+      return -EFAULT;
     at = area.end;
   }
   return at >= end ? 0 : -EFAULT;

@@ -16,8 +16,8 @@ bool copy_to_user(std::uint64_t to, const void* from, std::size_t size);
 void hook_faults();
 
 // What pinning the pages would say (hmm_range_fault): 0; EFAULT (negative) where one is not mapped, not
-// accessible or a device's (one of our own buffers); EPERM where it should be written and is not writable.
-// Reads the process's map: not for hot paths.
+// accessible, a device's (one of our own buffers) or beyond the end of its file; EPERM where it should be
+// written and is not writable. Pages of files are faulted in. Reads the process's map: not for hot paths.
 int pin_user_pages(std::uint64_t address, std::uint64_t size, bool write);
 
 // What the program has mapped: what a vm_area_struct says.
@@ -25,6 +25,7 @@ struct UserArea {
   std::uint64_t begin = 0, end = 0;
   bool readable = false, writable = false;
   bool device = false; // one of our own buffers, or something of the kernel's
+  bool file = false;   // it has pages as far as a file goes
 };
 // What lies within [begin, end), in order; areas that reach beyond it are cut. Not for hot paths either.
 std::vector<UserArea> user_areas(std::uint64_t begin, std::uint64_t end);

@@ -16,9 +16,10 @@
 #include <map>
 #include <mutex>
 #include <pthread.h>
-#include <set>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -39,8 +40,10 @@ struct Watched {
 struct Registry {
   std::mutex mutex;
   std::map<const BufferObject*, Watched> watched;
-  std::set<std::uint64_t> stray; // pages of zeros that stand in holes
-  unsigned changes = 0;          // begun and not ended
+  // Pages of zeros that stand in holes. Where there is a mapping, of a file that no longer has the page: the
+  // second is where it waits.
+  std::map<std::uint64_t, void*> stray;
+  unsigned changes = 0; // begun and not ended
 };
 
 // Never destroyed: buffers and threads outlive static objects.
@@ -79,12 +82,34 @@ void count_locked() {
   watched_count.store(static_cast<unsigned>(count), std::memory_order_relaxed);
 }
 
-// What stands in a hole is no page of the program's.
+void move_page(void* from, void* to) {
+  syscall(SYS_mremap, from, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+}
+
+// What stands in a hole is no page of the program's. `unmap`: also where nothing else is about to.
 void drop_stray_locked(std::uint64_t begin, std::uint64_t end, bool unmap) {
   auto& stray = registry().stray;
-  for (auto it = stray.lower_bound(begin); it != stray.end() && *it < end; it = stray.erase(it))
-    if (unmap)
-      real::munmap(reinterpret_cast<void*>(*it), page);
+  for (auto it = stray.lower_bound(begin); it != stray.end() && it->first < end; it = stray.erase(it)) {
+    void* at = reinterpret_cast<void*>(it->first);
+    if (it->second)
+      move_page(it->second, at);
+    else if (unmap)
+      real::munmap(at, page);
+  }
+}
+
+void put_zeros_before_locked(std::uint64_t at) {
+  const auto map = [](void* address, int protection, int flags) {
+    return real::mmap(address, page, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  };
+  void* zeros = map(nullptr, PROT_READ | PROT_WRITE, 0);
+  void* aside = map(nullptr, PROT_NONE, 0);
+  if (real::failed(zeros) || real::failed(aside))
+    return;
+  move_page(reinterpret_cast<void*>(at), aside);
+  move_page(zeros, reinterpret_cast<void*>(at));
+  registry().stray.emplace(at, aside);
+  count_locked();
 }
 
 void restore_locked(const Watched& watched, Held& held) {
@@ -198,8 +223,11 @@ bool on_engine_fault(const siginfo_t& info, bool write) {
     void* zeros = real::mmap(reinterpret_cast<void*>(at), page, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (!real::failed(zeros)) {
-      registry().stray.insert(at);
+      registry().stray.emplace(at, nullptr);
       count_locked();
+    } else if (info.si_signo == SIGBUS) { // there is a mapping, and its file is too short for it
+      if (!registry().stray.contains(at))
+        put_zeros_before_locked(at);
     } else if (pin_user_pages(at, 1, write) != 0) // protected while the engine was at it
       real::mprotect(reinterpret_cast<void*>(at), page, PROT_READ | PROT_WRITE);
     else

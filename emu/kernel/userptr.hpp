@@ -6,8 +6,9 @@
 // where its pages can be pinned again. Else an access is a page fault. Source: amdgpu_amdkfd_gpuvm.c,
 // amdgpu_amdkfd_evict_userptr() and the restore worker.
 //
-// The C library unmaps some memory without being seen to (free() of a large block). An engine that meets such
-// a hole is caught by its SIGSEGV: it is given a page of zeros to go on with, and the page fault is reported.
+// The C library unmaps some memory without being seen to (free() of a large block), and a file below a
+// mapping can be made shorter by anyone. An engine that meets such a hole is caught by its SIGSEGV or SIGBUS:
+// it is given a page of zeros to go on with, and the page fault is reported.
 #pragma once
 
 #include "bo.hpp"
@@ -23,7 +24,7 @@ extern std::atomic<unsigned> watched_count;
 
 // From now until it is destroyed. `write`: its pages must be writable.
 void watch(const std::shared_ptr<BufferObject>& bo, bool write);
-// By ~BufferObject().
+// When it is freed, and by ~BufferObject().
 void forget(const BufferObject& bo);
 
 void before_change(const void* address, std::size_t length);
@@ -49,7 +50,8 @@ private:
   bool active_;
 };
 
-// In the handler of SIGSEGV. True: an engine's thread met a hole below a watched buffer, and may try again.
+// In the handler of SIGSEGV and SIGBUS. True: an engine's thread met a hole below a watched buffer, and may
+// try again.
 bool on_engine_fault(const siginfo_t& info, bool write);
 
 } // namespace emu::kernel::userptr

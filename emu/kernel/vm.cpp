@@ -171,6 +171,22 @@ int Vm::clear(std::uint64_t va, std::uint64_t size, Batch batch) {
   return 0;
 }
 
+void Vm::attach(const BufferObject& bo) {
+  std::scoped_lock lock(mutex_);
+  ++attached_[&bo];
+}
+
+void Vm::detach(const BufferObject& bo, Batch batch) {
+  {
+    std::scoped_lock lock(mutex_);
+    auto it = attached_.find(&bo);
+    if (it == attached_.end() || --it->second > 0)
+      return;
+    attached_.erase(it);
+  }
+  drop(bo, batch);
+}
+
 void Vm::drop(const BufferObject& bo, Batch batch) {
   std::shared_ptr<BufferObject> held;
   std::scoped_lock lock(mutex_);

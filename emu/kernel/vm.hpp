@@ -57,7 +57,11 @@ public:
   // Calls `f` for every Vm of the process.
   static void for_each(const std::function<void(Vm&)>& f);
 
-  // Unmaps every mapping of `bo` (its last handle in this file went).
+  // Who has a buffer in this VM: each GEM handle counts, and each of KFD's attachments (one bo_va for all of
+  // them, with ref_count). When the last one detaches, every mapping of `bo` goes, whoever made it.
+  void attach(const BufferObject& bo);
+  void detach(const BufferObject& bo, Batch batch = 0);
+  // Unmaps every mapping of `bo`, which nobody attached.
   void drop(const BufferObject& bo, Batch batch = 0);
 
   // The mapping that holds `va`.
@@ -93,6 +97,7 @@ private:
   void evict_retired_locked(std::uint64_t va, std::uint64_t end);
 
   std::mutex mutex_;
+  std::map<const BufferObject*, unsigned> attached_;
   std::map<std::uint64_t, Mapping> mappings_; // by first address
   std::map<std::uint64_t, Retired> retired_;  // likewise; never overlaps mappings_
   memory::AddressSpace space_;

@@ -1,8 +1,6 @@
 #include <core/external_memory.hpp>
 
 #include <algorithm>
-#include <cerrno>
-#include <fcntl.h>
 #include <iterator>
 #include <unistd.h>
 
@@ -51,23 +49,26 @@ Result<void> check(const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc) {
 
 } // namespace
 
-ExternalMemory::ExternalMemory(Context& context, util::Fd fd, kfd::DmabufInfo object,
-                               std::uint64_t imported_size)
-    : context_(context), fd_(std::move(fd)), object_(std::move(object)), imported_size_(imported_size) {}
+ExternalMemory::ExternalMemory(Context& context, std::uint64_t imported_size)
+    : context_(context), imported_size_(imported_size) {}
 
 Result<ExternalMemory*> import_external_memory(Context& context,
                                                const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc) {
   if (Result<void> checked = check(desc); !checked)
     return checked.error();
   int theirs = desc.handle.fd;
-  Result<kfd::DmabufInfo> object = context.device().opened().dmabuf_info(theirs);
-  if (!object)
-    return object.error();
-  util::Fd ours(::fcntl(theirs, F_DUPFD_CLOEXEC, 0));
-  if (!ours.valid())
-    return util::fail_errno("fcntl(F_DUPFD_CLOEXEC)", errno);
-  std::unique_ptr<ExternalMemory> memory(
-      new ExternalMemory(context, std::move(ours), *std::move(object), desc.size));
+  std::unique_ptr<ExternalMemory> memory(new ExternalMemory(context, desc.size));
+  if (SharedMemory::is_behind(theirs)) {
+    Result<SharedMemory> host = SharedMemory::open(theirs, desc.size);
+    if (!host)
+      return host.error();
+    memory->host_ = *std::move(host);
+  } else {
+    Result<kfd::ExternalObject> object = context.device().opened().hold_dmabuf(theirs);
+    if (!object)
+      return object.error();
+    memory->object_ = *std::move(object);
+  }
   ExternalMemory* added = context.externals().add(std::move(memory));
   ::close(theirs); // the import has succeeded: it was given to us
   return added;
@@ -76,20 +77,27 @@ Result<ExternalMemory*> import_external_memory(Context& context,
 Result<std::uint64_t> map_buffer(ExternalMemory& memory, const CUDA_EXTERNAL_MEMORY_BUFFER_DESC& desc) {
   if (desc.size == 0 || desc.flags != 0 || !all_zero(desc.reserved))
     return fail(CUDA_ERROR_INVALID_VALUE, "mapping of {} bytes, flags {:#x}", desc.size, desc.flags);
-  std::uint64_t limit = std::min(memory.imported_size_, memory.object_.size);
-  if (desc.offset > limit || desc.size > limit - desc.offset)
-    return fail(CUDA_ERROR_INVALID_VALUE,
-                "mapping of {} bytes at {} of an object of {} bytes, imported as {}", desc.size, desc.offset,
-                memory.object_.size, memory.imported_size_);
-  Result<kfd::Buffer> buffer = memory.context_.device().opened().import_dmabuf(memory.fd_.get());
-  if (!buffer)
-    return buffer.error();
+  if (desc.offset > memory.limit() || desc.size > memory.limit() - desc.offset)
+    return fail(CUDA_ERROR_INVALID_VALUE, "mapping of {} bytes at {} of {} bytes, imported as {}", desc.size,
+                desc.offset, memory.limit(), memory.imported_size_);
+  kfd::Device& device = memory.context_.device().opened();
   auto allocation = std::make_unique<Allocation>();
   allocation->kind = AllocationKind::mapped;
   allocation->context = &memory.context_;
-  allocation->base = buffer->address() + desc.offset;
   allocation->size = desc.size;
-  allocation->buffer = *std::move(buffer);
+  if (memory.is_host()) {
+    Result<std::shared_ptr<SharedMemory::View>> view = memory.host_.map(device, desc.offset, desc.size);
+    if (!view)
+      return view.error();
+    allocation->base = (*view)->address;
+    allocation->owner = *std::move(view);
+  } else {
+    Result<kfd::Buffer> buffer = device.map_object(memory.object_);
+    if (!buffer)
+      return buffer.error();
+    allocation->base = buffer->address() + desc.offset;
+    allocation->buffer = *std::move(buffer);
+  }
   Result<AllocationView> inserted = driver().allocations().insert(std::move(allocation));
   if (!inserted)
     return inserted.error();

@@ -21,7 +21,7 @@ constexpr std::int64_t only_look = 0; // a deadline in the past
 constexpr std::size_t most_slots = 64;
 
 util::Fd make_eventfd() {
-  return util::Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  return util::keep_high(util::Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
 
 bool watch(const util::Fd& epoll, const util::Fd& event, void* what) {
@@ -73,7 +73,7 @@ WaitRelay::~WaitRelay() {
 bool WaitRelay::start_locked() {
   if (thread_.joinable())
     return true;
-  epoll_ = util::Fd(epoll_create1(EPOLL_CLOEXEC));
+  epoll_ = util::keep_high(util::Fd(epoll_create1(EPOLL_CLOEXEC)));
   stop_ = make_eventfd();
   if (!epoll_.valid() || !stop_.valid() || !watch(epoll_, stop_, nullptr))
     return false;
@@ -191,7 +191,7 @@ bool WaitRelay::rebuild() {
   std::lock_guard lock(mutex_);
   std::vector<std::unique_ptr<Slot>> lost = std::exchange(slots_, {});
   epoll_.release(); // the number is not ours any more
-  epoll_ = util::Fd(epoll_create1(EPOLL_CLOEXEC));
+  epoll_ = util::keep_high(util::Fd(epoll_create1(EPOLL_CLOEXEC)));
   if (!epoll_.valid() || !watch(epoll_, stop_, nullptr))
     return false;
   for (const std::unique_ptr<Slot>& slot : lost)

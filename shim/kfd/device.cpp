@@ -46,9 +46,10 @@ Result<std::unique_ptr<Process>> Process::open() {
   if (nodes->empty())
     return fail(CUDA_ERROR_NO_DEVICE, "KFD knows no GPU");
   std::unique_ptr<Process> process(new Process);
-  process->kfd_ = util::Fd(::open("/dev/kfd", O_RDWR | O_CLOEXEC));
+  process->kfd_ = util::keep_high(util::Fd(::open("/dev/kfd", O_RDWR | O_CLOEXEC)));
   if (!process->kfd_.valid())
     return fail(CUDA_ERROR_NO_DEVICE, "/dev/kfd: {}", std::strerror(errno));
+  note_kfd(process->kfd_.get());
   guard_against_fork();
   kfd_ioctl_get_version_args version{};
   if (Result<void> got = call_ioctl(process->kfd_.get(), requests::get_version, version); !got)
@@ -119,7 +120,7 @@ Result<void> Device::acquire_vm() {
     process_->taken_.erase(taken);
   } else {
     std::string path = fmt::format("/dev/dri/renderD{}", node_.drm_render_minor);
-    render_ = util::Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    render_ = util::keep_high(util::Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC)));
     if (!render_.valid())
       return fail_errno(path.c_str(), errno);
     kfd_ioctl_acquire_vm_args args{};
@@ -164,6 +165,8 @@ Result<std::uint64_t*> Device::doorbell(std::uint64_t offset) {
   std::lock_guard lock(state_->doorbell_mutex);
   std::uint64_t in_slice = offset & (doorbell_slice_bytes - 1);
   if (!state_->doorbells.valid()) {
+    if (!process_->kfd_.intact())
+      return lost_descriptor("mmap of the doorbells");
     void* mapped = ::mmap(nullptr, doorbell_slice_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
                           process_->kfd_fd(), static_cast<off_t>(offset - in_slice));
     if (mapped == MAP_FAILED)
@@ -175,6 +178,8 @@ Result<std::uint64_t*> Device::doorbell(std::uint64_t offset) {
 }
 
 Result<Buffer> Device::allocate_mmio() {
+  if (!process_->kfd_.intact())
+    return lost_descriptor("mmap of the remapped registers");
   util::Mapping range = reserve_addresses(page_bytes, page_bytes);
   if (!range.valid())
     return fail(CUDA_ERROR_OUT_OF_MEMORY, "no address space left");

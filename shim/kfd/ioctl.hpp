@@ -90,11 +90,14 @@ inline constexpr auto gem_metadata =
 inline constexpr auto gem_close = bind_ioctl<DRM_IOCTL_GEM_CLOSE, drm_gem_close>("DRM_IOCTL_GEM_CLOSE");
 inline constexpr auto prime_fd_to_handle =
     bind_ioctl<DRM_IOCTL_PRIME_FD_TO_HANDLE, drm_prime_handle>("DRM_IOCTL_PRIME_FD_TO_HANDLE");
+inline constexpr auto prime_handle_to_fd =
+    bind_ioctl<DRM_IOCTL_PRIME_HANDLE_TO_FD, drm_prime_handle>("DRM_IOCTL_PRIME_HANDLE_TO_FD");
 
 } // namespace requests
 
 namespace detail {
-// 0, or the errno. Repeats on EINTR and EAGAIN; EBADF in a forked child, without a system call. Traces.
+// 0, or the errno. Repeats on EINTR and EAGAIN; EBADF in a forked child, without a system call; EBADFD where
+// the program has closed our descriptor or put another file there. Traces.
 int perform(int fd, unsigned long request, const char* name, void* args);
 } // namespace detail
 
@@ -107,6 +110,13 @@ int try_ioctl(int fd, const Ioctl<Args>& ioctl, Args& args) {
 
 // An errno of `ioctl` as an error, logged.
 Error ioctl_error(const char* name, int err);
+
+// What /dev/kfd is, for telling it from what a program puts in its place.
+void note_kfd(int fd);
+// `err` of a request upon a descriptor of ours; EBADFD where it is ours no more.
+int lost_or(int err, int fd, unsigned long request);
+// The error for it, logged. `name`: the call that found it.
+Error lost_descriptor(const char* name);
 
 template <class Args>
 Result<void> call_ioctl(int fd, const Ioctl<Args>& ioctl, Args& args) {

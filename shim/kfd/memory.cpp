@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <span>
 #include <sys/mman.h>
 
 #include <kfd/device.hpp>
@@ -66,6 +65,8 @@ Result<void> Device::map_to_gpu(Buffer& buffer) {
 }
 
 Result<void> Device::map_for_cpu(Buffer& buffer, std::uint64_t mmap_offset) {
+  if (!render_.intact()) // another file would be mapped
+    return lost_descriptor("mmap of GPU memory");
   void* wanted = reinterpret_cast<void*>(buffer.address_);
   void* mapped = ::mmap(wanted, buffer.size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, render_.get(),
                         static_cast<off_t>(mmap_offset));
@@ -146,91 +147,6 @@ Result<Buffer> Device::register_host(void* pointer, std::uint64_t size, bool rea
   return buffer;
 }
 
-namespace {
-
-// The size and KFD's part of the metadata.
-Result<kfd_ioctl_get_dmabuf_info_args> query_dmabuf(int kfd, int fd, std::span<std::uint32_t> metadata) {
-  kfd_ioctl_get_dmabuf_info_args args{};
-  args.dmabuf_fd = static_cast<std::uint32_t>(fd);
-  args.metadata_ptr = reinterpret_cast<std::uint64_t>(metadata.data());
-  args.metadata_size = static_cast<std::uint32_t>(metadata.size_bytes());
-  if (int err = try_ioctl(kfd, requests::get_dmabuf_info, args)) {
-    if (in_forked_child())
-      return not_usable();
-    return fail(CUDA_ERROR_UNKNOWN, "fd {} is not memory of an AMD GPU: {}: {}", fd,
-                requests::get_dmabuf_info.name, std::strerror(err));
-  }
-  return args;
-}
-
-// umd_metadata is 64 words at most (struct drm_amdgpu_gem_metadata).
-constexpr std::size_t metadata_words = 64;
-
-} // namespace
-
-Result<DmabufInfo> Device::dmabuf_info(int fd) {
-  std::vector<std::uint32_t> metadata(metadata_words);
-  Result<kfd_ioctl_get_dmabuf_info_args> args = query_dmabuf(process_->kfd_fd(), fd, metadata);
-  if (!args)
-    return args.error();
-  DmabufInfo info;
-  info.size = args->size;
-  info.kind = args->flags & KFD_IOC_ALLOC_MEM_FLAGS_VRAM ? MemoryKind::vram : MemoryKind::gtt;
-  info.host_visible = info.kind == MemoryKind::gtt || (args->flags & KFD_IOC_ALLOC_MEM_FLAGS_PUBLIC);
-  metadata.resize(std::min<std::size_t>(metadata_words, args->metadata_size / sizeof(std::uint32_t)));
-  info.metadata = std::move(metadata);
-
-  // One drm file knows an object under one handle, however often it is imported: closing it must not race.
-  std::lock_guard lock(state_->prime_mutex);
-  drm_prime_handle prime{};
-  prime.fd = fd;
-  if (int err = try_ioctl(render_.get(), requests::prime_fd_to_handle, prime))
-    return fail(CUDA_ERROR_UNKNOWN, "fd {}: {}: {}", fd, requests::prime_fd_to_handle.name,
-                std::strerror(err));
-  drm_amdgpu_gem_metadata gem{};
-  gem.handle = prime.handle;
-  gem.op = AMDGPU_GEM_METADATA_OP_GET_METADATA;
-  Result<void> queried = call_ioctl(render_.get(), requests::gem_metadata, gem);
-  drm_gem_close close{};
-  close.handle = prime.handle;
-  static_cast<void>(try_ioctl(render_.get(), requests::gem_close, close));
-  if (!queried)
-    return queried.error();
-  info.tiling_info = gem.data.tiling_info;
-  return info;
-}
-
-Result<Buffer> Device::import_dmabuf(int fd) {
-  std::uint32_t metadata[metadata_words];
-  Result<kfd_ioctl_get_dmabuf_info_args> info = query_dmabuf(process_->kfd_fd(), fd, metadata);
-  if (!info)
-    return info.error();
-  return import_dmabuf(fd, info->size);
-}
-
-Result<Buffer> Device::import_dmabuf(int fd, std::uint64_t object_size) {
-  std::uint64_t size = round_up(object_size, page_bytes);
-  util::Mapping range = reserve_addresses(size, natural_alignment(size));
-  if (!range.valid())
-    return fail(CUDA_ERROR_OUT_OF_MEMORY, "no {} bytes of address space left", size);
-  kfd_ioctl_import_dmabuf_args args{};
-  args.va_addr = reinterpret_cast<std::uint64_t>(range.data());
-  args.gpu_id = node_.gpu_id;
-  args.dmabuf_fd = static_cast<std::uint32_t>(fd);
-  if (Result<void> imported = call_ioctl(process_->kfd_fd(), requests::import_dmabuf, args); !imported)
-    return imported.error();
-
-  Buffer buffer;
-  buffer.device_ = this;
-  buffer.handle_ = args.handle;
-  buffer.kind_ = MemoryKind::imported;
-  buffer.size_ = size;
-  buffer.address_ = reinterpret_cast<std::uint64_t>(range.release());
-  if (Result<void> mapped = map_to_gpu(buffer); !mapped)
-    return mapped.error();
-  return buffer;
-}
-
 Buffer::~Buffer() {
   if (device_)
     device_->release(*this);
@@ -244,7 +160,9 @@ void Device::release(Buffer& buffer) {
     unmap.handle = buffer.handle_;
     unmap.device_ids_array_ptr = reinterpret_cast<std::uint64_t>(&node_.gpu_id);
     unmap.n_devices = 1;
-    static_cast<void>(call_ioctl(process_->kfd_fd(), requests::unmap_memory, unmap));
+    if (Result<void> unmapped = call_ioctl(process_->kfd_fd(), requests::unmap_memory, unmap);
+        !unmapped && !process_->kfd_.intact())
+      return; // the kernel has it until the process ends, and so its addresses stay taken
   }
   kfd_ioctl_free_memory_of_gpu_args free{};
   free.handle = buffer.handle_;

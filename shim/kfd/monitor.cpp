@@ -83,7 +83,7 @@ void FaultMonitor::run() {
     args.timeout = wait_forever_ms;
     if (int err = try_ioctl(device_->process_->kfd_fd(), requests::wait_events, args)) {
       constexpr unsigned most_failures = 1000;
-      if (++failures > most_failures) {
+      if (++failures > most_failures || err == EBADFD) {
         static_cast<void>(ioctl_error(requests::wait_events.name, err));
         return;
       }

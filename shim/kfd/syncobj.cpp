@@ -32,10 +32,10 @@ int error_of(int returned) {
 }
 
 template <class Function, class... Args>
-int drm_call(const char* name, Function function, Args... args) {
+int drm_call(const char* name, Function function, int drm_fd, Args... args) {
   if (in_forked_child())
     return EBADF;
-  int err = error_of(function(args...));
+  int err = lost_or(error_of(function(drm_fd, args...)), drm_fd, DRM_IOCTL_SYNCOBJ_CREATE);
   util::log_trace("{}: {}", name, err ? std::strerror(err) : "ok");
   return err;
 }
@@ -83,7 +83,7 @@ Result<Syncobj> Syncobj::create(int drm_fd, bool signaled) {
 Result<Syncobj> Syncobj::import_fd(int drm_fd, int fd) {
   std::uint32_t handle = 0;
   if (int err = drm_call("drmSyncobjFDToHandle", drmSyncobjFDToHandle, drm_fd, fd, &handle)) {
-    if (in_forked_child())
+    if (in_forked_child() || err == EBADFD)
       return ioctl_error("DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE", err);
     return fail(CUDA_ERROR_UNKNOWN, "fd {} is not a semaphore: DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE: {}", fd,
                 std::strerror(err));

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <util/env.hpp>
+#include <util/fd.hpp>
 
 namespace shim::util {
 
@@ -24,15 +25,13 @@ LogLevel threshold_from_environment() {
 }
 
 int log_fd() {
-  static const int fd = [] {
-    if (const char* path = std::getenv("CUDA_SHIM_LOG_FILE")) {
-      int file = ::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-      if (file >= 0)
-        return file;
-    }
-    return STDERR_FILENO;
+  // Never closed: threads write until the process is gone.
+  static const Fd& file = *[] {
+    const char* path = std::getenv("CUDA_SHIM_LOG_FILE");
+    return path ? new Fd(keep_high(Fd(::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644))))
+                : new Fd;
   }();
-  return fd;
+  return file.intact() ? file.get() : STDERR_FILENO; // the program may have put its own file there
 }
 
 } // namespace

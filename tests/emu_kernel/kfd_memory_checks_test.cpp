@@ -124,8 +124,14 @@ TEST_F(MemoryChecks, userptr) {
       static_cast<char*>(mmap(nullptr, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   mprotect(mapped + page, page, PROT_NONE);
   const Memory device = make(ALLOC_MEM_FLAGS_VRAM, page);
+  const int file = memfd_create("file", MFD_CLOEXEC);
+  ASSERT_EQ(ftruncate(file, page + 1), 0); // two pages
+  char* of_file = static_cast<char*>(mmap(nullptr, 4 * page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
+  close(file);
   run({
       {"no address", [&] { return allocate(userptr, page); }, -EINVAL},
+      {"pages of a file", [&] { return allocate(userptr, 2 * page, as_u64(of_file)); }, 0},
+      {"a page beyond the file", [&] { return allocate(userptr, 3 * page, as_u64(of_file)); }, -EFAULT},
       {"a hole", [&] { return allocate(userptr, page, as_u64(hole())); }, -EFAULT},
       {"a hole behind memory", [&] { return allocate(userptr, 16 * page, as_u64(hole()) - page); }, -EFAULT},
       {"an inaccessible page", [&] { return allocate(userptr, 2 * page, as_u64(mapped)); }, -EFAULT},
@@ -143,6 +149,7 @@ TEST_F(MemoryChecks, userptr) {
       {"the page counts, not the byte", [&] { return allocate(userptr, page, as_u64(mapped + 16)); }, 0},
   });
   release(device);
+  munmap(of_file, 4 * page);
   munmap(mapped, 4 * page);
 }
 
@@ -294,6 +301,10 @@ TEST_F(MemoryChecks, dma_buf_of_system_memory) {
 TEST_F(MemoryChecks, dma_buf_import_and_export) {
   const Memory memory = make(ALLOC_MEM_FLAGS_VRAM, page);
   const int fd = static_cast<int>(export_fd(memory.handle)), event = eventfd(0, 0);
+  const int running = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  const int sealed = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  ASSERT_EQ(ftruncate(sealed, 2 * page), 0);
+  ASSERT_EQ(fcntl(sealed, F_ADD_SEALS, F_SEAL_WRITE), 0);
   void* host = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   auto own = allocation(userptr, page);
   own.mmap_offset = as_u64(host);
@@ -303,13 +314,16 @@ TEST_F(MemoryChecks, dma_buf_import_and_export) {
       {"the GPU comes before the descriptor", [&] { return import(gpu_ + 1, -1); }, -EINVAL},
       {"import of no descriptor", [&] { return import(gpu_, -1); }, -EBADF},
       {"import of an eventfd", [&] { return import(gpu_, event); }, -EINVAL},
+      {"import of a running program's file", [&] { return import(gpu_, running); }, -EINVAL},
+      {"import of a sealed file", [&] { return import(gpu_, sealed); }, -EINVAL},
       {"export of an unknown handle", [&] { return export_fd(make_handle(gpu_, 0xffff)); }, -EINVAL},
       {"export of another GPU's handle", [&] { return export_fd(make_handle(gpu_ + 1, 0)); }, -EINVAL},
       {"export of a userptr", [&] { return export_fd(own.handle); }, -EPERM},
   });
   EXPECT_EQ(free(own.handle), 0);
   munmap(host, page);
-  close(event);
+  for (int other : {event, running, sealed})
+    close(other);
   close(fd);
   release(memory);
 }

@@ -165,6 +165,29 @@ int freed() {
   return 0;
 }
 
+// A file below it is made shorter, which any process may do. The program's own access is no page of zeros.
+int truncated() {
+  Program program;
+  const int file = memfd_create("shared", MFD_CLOEXEC);
+  EXPECT_EQ(ftruncate(file, 4 * page), 0);
+  char* memory = static_cast<char*>(mmap(nullptr, 4 * page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
+  const u64 handle = program.watch(memory, 4 * page);
+  EXPECT_EQ(program.gpu_writes(memory + 3 * page), 1);
+  EXPECT_EQ(ftruncate(file, page), 0);
+  EXPECT_FALSE(program.fault_is_pending()) << "nobody has touched it";
+  program.expect_fault(memory + 3 * page);
+  EXPECT_EQ(program.unmap_and_free(handle), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    *static_cast<volatile char*>(memory + 3 * page) = 1;
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS) << status;
+  return 0;
+}
+
 // What the program does to its own memory is still its own crash.
 int program_crashes() {
   Program program;
@@ -201,7 +224,7 @@ TEST_P(Userptr, memory) {
 
 INSTANTIATE_TEST_SUITE_P(Goes, Userptr,
                          testing::Values("unmapped", "partly_unmapped", "protected_against_writing", "moved",
-                                         "mapped_over", "mapped_late", "freed", "child_unmaps"),
+                                         "mapped_over", "mapped_late", "freed", "truncated", "child_unmaps"),
                          [](const auto& role) { return std::string(role.param); });
 
 TEST(UserptrProgram, crashes_where_it_would) {
@@ -220,6 +243,7 @@ int main(int argc, char** argv) {
                      {"mapped_over", mapped_over},
                      {"mapped_late", mapped_late},
                      {"freed", freed},
+                     {"truncated", truncated},
                      {"program_crashes", program_crashes},
                      {"child_unmaps", child_unmaps}});
 }

@@ -160,6 +160,7 @@ TEST_F(ShimFailures, every_kind_of_call_fails_for_good) {
                            "DRM_IOCTL_AMDGPU_INFO",
                            "DRM_IOCTL_AMDGPU_GEM_METADATA",
                            "DRM_IOCTL_PRIME_FD_TO_HANDLE",
+                           "DRM_IOCTL_PRIME_HANDLE_TO_FD",
                            "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE",
                            "DRM_IOCTL_SYNCOBJ_RESET",
                            "DRM_IOCTL_SYNCOBJ_DESTROY",

@@ -186,6 +186,27 @@ TEST(import, the_memory_outlives_the_exporter) {
   gpu_fill(buffer->address(), 1024, 1);
 }
 
+TEST(import, of_an_object_that_is_held_needs_no_descriptor_of_it) {
+  Exporter exporter;
+  std::uint32_t* theirs = nullptr;
+  Fd fd = exporter.export_bo(65536, AMDGPU_GEM_DOMAIN_GTT, &theirs);
+  auto first = test::device().hold_dmabuf(fd.get());
+  auto second = test::device().hold_dmabuf(fd.get());
+  ASSERT_TRUE(first && second);
+  fd.reset();
+  auto mapped = test::device().map_object(*first);
+  ASSERT_TRUE(mapped);
+  *first = ExternalObject();
+  gpu_fill(mapped->address(), 64, 1000);
+  EXPECT_EQ(theirs[63], 1063u);
+  auto again = test::device().map_object(*second);
+  ASSERT_TRUE(again);
+  *second = ExternalObject();
+  *mapped = Buffer();
+  gpu_fill(again->address(), 64, 2000);
+  EXPECT_EQ(theirs[63], 2063u);
+}
+
 TEST(import, metadata_comes_with_size_and_tiling) {
   Exporter exporter;
   amdgpu_bo_metadata metadata{};
@@ -194,8 +215,9 @@ TEST(import, metadata_comes_with_size_and_tiling) {
   for (unsigned i = 0; i < 10; ++i)
     metadata.umd_metadata[i] = 0x1000 + i;
   Fd fd = exporter.export_bo(8192, AMDGPU_GEM_DOMAIN_VRAM, nullptr, &metadata);
-  auto info = test::device().dmabuf_info(fd.get());
-  ASSERT_TRUE(info);
+  auto object = test::device().hold_dmabuf(fd.get());
+  ASSERT_TRUE(object);
+  const DmabufInfo* info = &object->info();
   EXPECT_EQ(info->size, 8192u);
   EXPECT_EQ(info->kind, MemoryKind::vram);
   EXPECT_EQ(info->tiling_info, metadata.tiling_info);
@@ -213,7 +235,7 @@ TEST(import, what_is_no_dmabuf_is_refused_and_stays_open) {
   Fd memory(::memfd_create("ordinary", MFD_CLOEXEC));
   for (int fd : {read_end.get(), null.get(), event.get(), memory.get(), test::device().render_fd()}) {
     EXPECT_EQ(test::device().import_dmabuf(fd).code(), CUDA_ERROR_UNKNOWN);
-    EXPECT_EQ(test::device().dmabuf_info(fd).code(), CUDA_ERROR_UNKNOWN);
+    EXPECT_EQ(test::device().hold_dmabuf(fd).code(), CUDA_ERROR_UNKNOWN);
     EXPECT_NE(::fcntl(fd, F_GETFD), -1);
   }
   EXPECT_EQ(test::device().import_dmabuf(-1).code(), CUDA_ERROR_UNKNOWN);

@@ -4,9 +4,13 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <new>
+#include <set>
 #include <string>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include <vector>
 
 #include <util/env.hpp>
 #include <util/error.hpp>
@@ -18,6 +22,7 @@ namespace {
 
 using shim::util::Error;
 using shim::util::Fd;
+using shim::util::keep_high;
 using shim::util::Mapping;
 using shim::util::Result;
 
@@ -81,6 +86,113 @@ TEST(fd, moving_leaves_nothing_to_close) {
   }
   EXPECT_TRUE(is_open(raw));
   ::close(raw);
+}
+
+// Restores the soft limit on descriptors.
+class Limit {
+public:
+  explicit Limit(rlim_t descriptors) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit changed = before_;
+    changed.rlim_cur = descriptors;
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &changed), 0);
+  }
+  ~Limit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  Limit(const Limit&) = delete;
+  Limit& operator=(const Limit&) = delete;
+
+private:
+  rlimit before_;
+};
+
+Fd open_null() {
+  return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+TEST(high_fd, is_out_of_the_way_and_leaves_its_old_number_free) {
+  Limit limit(1024);
+  Fd low = open_null();
+  int old = low.get();
+  Fd high = keep_high(std::move(low));
+  EXPECT_GE(high.get(), 512);
+  EXPECT_TRUE(is_open(high.get()));
+  EXPECT_TRUE(::fcntl(high.get(), F_GETFD) & FD_CLOEXEC);
+  EXPECT_TRUE(high.intact());
+  EXPECT_FALSE(is_open(old));
+  int number = high.get();
+  high.reset();
+  EXPECT_FALSE(is_open(number));
+}
+
+TEST(high_fd, is_lower_where_the_top_is_taken) {
+  Limit limit(64);
+  std::vector<Fd> all;
+  for (;;) {
+    Fd fd = open_null();
+    if (!fd.valid())
+      break;
+    all.push_back(keep_high(std::move(fd)));
+    EXPECT_TRUE(all.back().intact());
+  }
+  EXPECT_GE(all.size(), 50u);
+  EXPECT_GE(all.front().get(), 32);
+  for (Fd& fd : all) {
+    int number = fd.get();
+    fd.reset();
+    EXPECT_FALSE(is_open(number));
+  }
+}
+
+TEST(high_fd, of_a_large_limit_needs_no_large_table) {
+  rlimit now{};
+  ::getrlimit(RLIMIT_NOFILE, &now);
+  Limit limit(now.rlim_max);
+  Fd high = keep_high(open_null());
+  EXPECT_LT(high.get(), 65536);
+}
+
+TEST(high_fd, that_could_not_be_opened_stays_invalid_with_its_errno) {
+  Fd none = keep_high(Fd(::open("/nonexistent", O_RDONLY | O_CLOEXEC)));
+  EXPECT_EQ(errno, ENOENT);
+  EXPECT_FALSE(none.valid());
+  EXPECT_FALSE(none.intact());
+}
+
+TEST(high_fd, that_the_program_closed_or_replaced_is_not_closed) {
+  Fd closed = keep_high(open_null());
+  int number = closed.get();
+  ::close(number);
+  EXPECT_FALSE(closed.intact());
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  ASSERT_EQ(::dup2(ends[0], number), number);
+  EXPECT_FALSE(closed.intact());
+  Fd moved = std::move(closed); // with what it knows
+  moved.reset();
+  EXPECT_TRUE(is_open(number));
+  for (int fd : {ends[0], ends[1], number})
+    ::close(fd);
+}
+
+TEST(log, leaves_a_file_alone_that_the_program_put_in_place_of_its_own) {
+  // The file is opened with the first line, which is this one in a process of its own.
+  pid_t child = ::fork();
+  if (child == 0) {
+    ::setenv("CUDA_SHIM_LOG_FILE", "/dev/null", 1);
+    std::set<int> ours;
+    for (int fd = 0; fd < 65536; ++fd)
+      if (!is_open(fd))
+        ours.insert(fd);
+    static_cast<void>(shim::util::fail(CUDA_ERROR_UNKNOWN, "opened"));
+    std::erase_if(ours, [](int fd) { return !is_open(fd); });
+    int other = ::memfd_create("other", MFD_CLOEXEC);
+    bool replaced = ours.size() == 1 && *ours.begin() >= 256 && ::dup2(other, *ours.begin()) >= 0;
+    static_cast<void>(shim::util::fail(CUDA_ERROR_UNKNOWN, "to stderr"));
+    ::_exit(replaced && ::lseek(other, 0, SEEK_END) == 0 ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(mapping, unmaps_when_its_owner_goes_and_not_after_release) {

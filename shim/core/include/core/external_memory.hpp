@@ -1,16 +1,19 @@
-// cuImportExternalMemory: memory that another API exported as a file descriptor.
+// cuImportExternalMemory: memory that another API exported as a file descriptor, and, as an extension, host
+// memory that one stands for (shared_memory.hpp).
 //
 // The imported object keeps a reference of its own to the memory; every mapping keeps another. So neither
-// depends on the order in which the application, the exporter and cuDestroyExternalMemory let go.
+// depends on the order in which the application, the exporter and cuDestroyExternalMemory let go. None of
+// these references is a descriptor: a process may have thousands of imports.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 
 #include <core/handle.hpp>
+#include <core/shared_memory.hpp>
 #include <kfd/device.hpp>
 #include <util/error.hpp>
-#include <util/fd.hpp>
 
 namespace shim::core {
 
@@ -26,26 +29,30 @@ public:
   Context& context() const { return context_; }
   // What the application said at import; may exceed the object (mapping it all is refused then).
   std::uint64_t imported_size() const { return imported_size_; }
+  // Host memory: it has no object.
+  bool is_host() const { return host_.valid(); }
   // The kernel's word about the object: its size, domain, tiling and image descriptor.
-  const kfd::DmabufInfo& object() const { return object_; }
+  const kfd::DmabufInfo& object() const { return object_.info(); }
 
   std::uint64_t handle = 0;
 
 private:
   friend Result<ExternalMemory*> import_external_memory(Context&, const CUDA_EXTERNAL_MEMORY_HANDLE_DESC&);
   friend Result<std::uint64_t> map_buffer(ExternalMemory&, const CUDA_EXTERNAL_MEMORY_BUFFER_DESC&);
-  ExternalMemory(Context& context, util::Fd fd, kfd::DmabufInfo object, std::uint64_t imported_size);
+  ExternalMemory(Context& context, std::uint64_t imported_size);
+  // Bytes that can be mapped.
+  std::uint64_t limit() const { return is_host() ? imported_size_ : std::min(imported_size_, object().size); }
 
   Context& context_;
-  util::Fd fd_; // ours: the application's was closed
-  kfd::DmabufInfo object_;
+  kfd::ExternalObject object_;
+  SharedMemory host_;
   std::uint64_t imported_size_;
 };
 
 // Takes desc.handle.fd: closed on success, untouched on failure. Errors (NVIDIA's): CUDA_ERROR_INVALID_VALUE
 // for size 0, unknown flags or types and reserved words that are not zero; CUDA_ERROR_NOT_SUPPORTED for
-// Windows' types; CUDA_ERROR_UNKNOWN for an fd that is no memory of this GPU's driver. The object belongs to
-// the context.
+// Windows' types; CUDA_ERROR_UNKNOWN for an fd that is no memory of this GPU's driver. Host memory must be as
+// large as desc.size says, and writable: SharedMemory::open(). The object belongs to the context.
 Result<ExternalMemory*> import_external_memory(Context& context,
                                                const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc);
 

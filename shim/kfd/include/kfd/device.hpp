@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <kfd/buffer.hpp>
+#include <kfd/external_object.hpp>
 #include <kfd/queue.hpp>
 #include <kfd/signal.hpp>
 #include <kfd/syncobj.hpp>
@@ -52,16 +53,6 @@ struct ClockCounters {
   std::uint64_t gpu_ticks = 0;
   std::uint64_t cpu_nanoseconds = 0;    // CLOCK_MONOTONIC_RAW
   std::uint64_t system_nanoseconds = 0; // CLOCK_BOOTTIME
-};
-
-// What an exporter said about a dma-buf.
-struct DmabufInfo {
-  std::uint64_t size = 0; // bytes, of the whole object
-  MemoryKind kind = MemoryKind::vram;
-  bool host_visible = false;
-  std::uint64_t tiling_info = 0; // AMDGPU_TILING_*; 0 is linear
-  std::vector<std::uint32_t>
-      metadata; // umd_metadata: version, vendor and device, image descriptor...; may be empty
 };
 
 class SignalPool;
@@ -123,8 +114,10 @@ public:
   // gives two addresses of the same memory. CUDA_ERROR_UNKNOWN where the fd is no dma-buf of this GPU's
   // driver.
   Result<Buffer> import_dmabuf(int fd);
-  // What import_dmabuf would map, without mapping it. Errors as import_dmabuf.
-  Result<DmabufInfo> dmabuf_info(int fd);
+  // A reference to the object behind a dma-buf, without mapping it. Errors as import_dmabuf.
+  Result<ExternalObject> hold_dmabuf(int fd);
+  // What import_dmabuf does, of an object that is held.
+  Result<Buffer> map_object(const ExternalObject& object);
   Result<MemoryInfo> memory_info();
   // Makes CPU writes to VRAM visible to the GPU. No system call.
   void flush_hdp();
@@ -154,6 +147,7 @@ public:
 private:
   friend class Process;
   friend class Buffer;
+  friend class ExternalObject;
   friend class Queue;
   friend class Signal;
   friend class EventPage;
