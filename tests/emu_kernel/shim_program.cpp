@@ -4,6 +4,7 @@
 //   own calls are done
 //   pass N: CUDA_SUCCESS | the error and the call that gave it | a wrong result
 //   descriptors: LOW + HIGH       after each pass (HIGH: those that stand for buffers)
+#include <atomic>
 #include <cuda.h>
 
 #include <amdgpu_drm.h>
@@ -195,7 +196,15 @@ private:
         !ok(cuEventRecord(event, stream_), "cuEventRecord") ||
         !ok(cuEventSynchronize(event), "cuEventSynchronize"))
       return false;
-    return right(pinned_[0] == 7 && pinned_[count - 1] == 7 + count - 1, "cuLaunchKernel");
+    return right(pinned_[0] == 7 && pinned_[count - 1] == 7 + count - 1, "cuLaunchKernel") && host_function();
+  }
+
+  bool host_function() {
+    std::atomic<bool> called = false;
+    auto call = [](void* flag) { *static_cast<std::atomic<bool>*>(flag) = true; };
+    return ok(cuLaunchHostFunc(stream_, call, &called), "cuLaunchHostFunc") &&
+           ok(cuStreamSynchronize(stream_), "cuStreamSynchronize behind a host function") &&
+           right(called, "cuLaunchHostFunc");
   }
 
   bool interop() {
