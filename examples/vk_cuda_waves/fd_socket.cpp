@@ -33,7 +33,7 @@ void send_objects(int socket, const SharedObjects& objects) {
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(sizeof descriptors);
   std::memcpy(CMSG_DATA(header), descriptors, sizeof descriptors);
-  if (sendmsg(socket, &message, 0) != static_cast<ssize_t>(sizeof parameters))
+  if (sendmsg(socket, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof parameters))
     throw std::runtime_error("the other process did not take the descriptors");
 }
 

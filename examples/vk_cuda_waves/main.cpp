@@ -9,14 +9,13 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "contact_sheet.hpp"
 #include "cuda_side.hpp"
 #include "fd_socket.hpp"
 #include "leak_check.hpp"
+#include "processes.hpp"
 #include "simulation.hpp"
 #include "vulkan_side.hpp"
 
@@ -99,6 +98,7 @@ bool leaked(const Holdings& before, const Holdings& after) {
 
 // The second process: everything CUDA. It learns all that it needs from the socket.
 int run_cuda_process(int socket) {
+  end_with_parent(socket);
   const SharedObjects objects = receive_objects(socket);
   CudaSide cuda(&objects.parameters.device_uuid);
   cuda.import(objects);
@@ -108,31 +108,12 @@ int run_cuda_process(int socket) {
   return EXIT_SUCCESS;
 }
 
-pid_t start_cuda_process(const char* program, int& socket) {
-  int pair[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0)
-    throw std::runtime_error("socketpair failed");
-  const pid_t child = fork();
-  if (child < 0)
-    throw std::runtime_error("fork failed");
-  if (child == 0) {
-    close(pair[0]);
-    const std::string argument = "--cuda-socket=" + std::to_string(pair[1]);
-    execl(program, program, argument.c_str(), static_cast<char*>(nullptr));
-    std::_Exit(127);
-  }
-  close(pair[1]);
-  socket = pair[0];
-  return child;
-}
-
 int run(const Options& options) {
-  pid_t child = -1;
-  int socket = -1;
+  std::unique_ptr<ChildProcess> child;
   std::unique_ptr<CudaSide> cuda;
   std::optional<std::array<std::uint8_t, 16>> uuid;
   if (options.processes == 2) {
-    child = start_cuda_process("/proc/self/exe", socket);
+    child = std::make_unique<ChildProcess>("--cuda-socket=");
   } else {
     cuda = std::make_unique<CudaSide>(nullptr);
     uuid = cuda->device_uuid();
@@ -143,9 +124,8 @@ int run(const Options& options) {
   if (cuda) {
     cuda->import(objects);
   } else {
-    send_objects(socket, objects);
-    for (int fd :
-         {objects.height_memory, objects.rgba_memory, objects.field_ready, objects.image_ready, socket})
+    send_objects(child->socket(), objects);
+    for (int fd : {objects.height_memory, objects.rgba_memory, objects.field_ready, objects.image_ready})
       close(fd);
   }
   std::printf("%s, %s semaphores, %d process%s: %u frames of %ux%u\n", vulkan.device_name(),
@@ -180,14 +160,8 @@ int run(const Options& options) {
     sheet->write_png(options.sheet);
     std::printf("  picture: %s\n", options.sheet.c_str());
   }
-  if (child > 0) {
-    int status = 0;
-    waitpid(child, &status, 0);
-    if (status != 0) {
-      std::printf("  the CUDA process ended with status %d\n", status);
-      passed = false;
-    }
-  }
+  if (child)
+    child->wait();
   std::printf("  %s\n", passed ? "passed" : "FAILED");
   return passed ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -199,6 +173,7 @@ int main(int argc, char** argv) {
   const Options options = parse(argc, argv, status);
   if (status >= 0)
     return status;
+  std::setvbuf(stdout, nullptr, _IOLBF, 0); // for whoever reads along
   try {
     return options.socket >= 0 ? run_cuda_process(options.socket) : run(options);
   } catch (const std::exception& error) {

@@ -1,7 +1,6 @@
 #include <core/device.hpp>
 
-#include <cstring>
-
+#include <core/device_names.hpp>
 #include <core/driver.hpp>
 
 namespace shim::core {
@@ -20,16 +19,11 @@ Device::Device(int ordinal, kfd::Process& process, const kfd::NodeProperties& no
 Device::~Device() = default;
 
 CUuuid Device::uuid() const {
-  const std::uint32_t words[4] = {node_.pci.domain, node_.pci.bus, node_.pci.device, node_.pci.function};
-  CUuuid uuid;
-  static_assert(sizeof(words) == sizeof(uuid.bytes));
-  std::memcpy(uuid.bytes, words, sizeof(words));
-  return uuid;
+  return device_uuid(node_.pci);
 }
 
 std::string Device::pci_bus_id() const {
-  return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", node_.pci.domain, node_.pci.bus, node_.pci.device,
-                     node_.pci.function);
+  return pci_address_text(node_.pci);
 }
 
 Result<kfd::Device*> Device::gpu() {

@@ -1,36 +1,24 @@
 #include <core/driver.hpp>
 
-#include <cstdio>
 #include <cstdlib>
 #include <pthread.h>
-#include <sstream>
 
-#include <util/env.hpp>
+#include <core/device_names.hpp>
 
 namespace shim::core {
 
 namespace {
 
-// CUDA_VISIBLE_DEVICES: ordinals in the order that the application shall see; the list ends at the first bad
-// one.
-std::vector<std::size_t> visible_devices(std::size_t count) {
-  std::vector<std::size_t> visible;
+// By index into the nodes.
+std::vector<std::size_t> devices_to_show(const std::vector<kfd::NodeProperties>& nodes) {
+  std::vector<std::size_t> all;
+  std::vector<CUuuid> uuids;
+  for (const kfd::NodeProperties& node : nodes) {
+    all.push_back(all.size());
+    uuids.push_back(device_uuid(node.pci));
+  }
   const char* list = std::getenv("CUDA_VISIBLE_DEVICES");
-  if (!list) {
-    for (std::size_t i = 0; i < count; ++i)
-      visible.push_back(i);
-    return visible;
-  }
-  std::istringstream stream(list);
-  std::string word;
-  while (std::getline(stream, word, ',')) {
-    char* end = nullptr;
-    unsigned long ordinal = std::strtoul(word.c_str(), &end, 10);
-    if (word.empty() || *end != '\0' || ordinal >= count)
-      break;
-    visible.push_back(ordinal);
-  }
-  return visible;
+  return list ? visible_devices(list, uuids) : all;
 }
 
 } // namespace
@@ -56,10 +44,11 @@ Result<void> Driver::initialise_locked() {
   if (!process)
     return process.error();
   const std::vector<kfd::NodeProperties>& nodes = (*process)->nodes();
-  for (std::size_t node : visible_devices(nodes.size()))
+  for (std::size_t node : devices_to_show(nodes))
     devices_.push_back(std::make_unique<Device>(static_cast<int>(devices_.size()), **process, nodes[node]));
-  if (devices_.empty())
-    return util::fail(CUDA_ERROR_NO_DEVICE, "no GPU to use among {}", nodes.size());
+  if (devices_.empty()) // there are some: the list hides them
+    return util::fail_at(util::LogLevel::info, CUDA_ERROR_NO_DEVICE,
+                         "CUDA_VISIBLE_DEVICES shows none of the {} GPUs", nodes.size());
   process_ = std::move(*process);
   if (!hooked_) {
     hooked_ = true;
@@ -82,20 +71,12 @@ Result<Device*> Driver::device(int ordinal) const {
 }
 
 Result<int> Driver::device_at(const char* pci_bus_id) const {
-  unsigned domain = 0, bus = 0, slot = 0, function = 0;
-  int end = 0;
-  bool full = std::sscanf(pci_bus_id, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &end) == 4;
-  if (!full) {
-    domain = function = 0;
-    full = std::sscanf(pci_bus_id, "%x:%x.%x%n", &bus, &slot, &function, &end) == 3;
-  }
-  if (!full || pci_bus_id[end] != '\0')
+  const std::optional<kfd::PciAddress> wanted = parse_pci_address(pci_bus_id);
+  if (!wanted)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "{} is no PCI address", pci_bus_id);
-  for (const std::unique_ptr<Device>& device : devices_) {
-    const kfd::PciAddress& pci = device->node().pci;
-    if (pci.domain == domain && pci.bus == bus && pci.device == slot && pci.function == function)
+  for (const std::unique_ptr<Device>& device : devices_)
+    if (device->node().pci == *wanted)
       return device->ordinal();
-  }
   return util::fail(CUDA_ERROR_INVALID_DEVICE, "no device at {}", pci_bus_id);
 }
 

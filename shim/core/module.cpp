@@ -68,7 +68,8 @@ Result<void> Module::place_variables() {
   std::vector<std::uint64_t> offsets;
   for (const jit::Variable& variable : variables) {
     if (variable.external)
-      return util::fail(CUDA_ERROR_NOT_FOUND, "module: no one defines the variable {}", variable.name);
+      return util::fail_at(util::LogLevel::error, CUDA_ERROR_NOT_FOUND,
+                           "module: no one defines the variable {}", variable.name);
     if (variable.kind != jit::VariableKind::data)
       return util::fail(CUDA_ERROR_NOT_SUPPORTED, "module: {} is a texture or surface reference",
                         variable.name);

@@ -7,9 +7,7 @@ namespace shim::cuda {
 namespace detail {
 
 void trace_result(const char* name, CUresult result) {
-  const char* text = nullptr;
-  cuGetErrorName(result, &text);
-  util::log_trace("{} = {}", name, text ? text : "?");
+  util::log_trace("{} = {}", name, error_name(result));
 }
 
 } // namespace detail

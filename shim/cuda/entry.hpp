@@ -41,6 +41,9 @@ void trace_call(const char* name, const Args&... args) {
   util::log_trace("{}({})", name, list);
 }
 
+// "?" for a number that is none.
+const char* error_name(CUresult error);
+
 void trace_result(const char* name, CUresult result);
 
 } // namespace detail
@@ -62,6 +65,19 @@ CUresult call_in_any_state(const char* name, Body&& body, const Args&... args) n
   if (traced)
     detail::trace_result(name, result);
   return result;
+}
+
+// An older name of the entry point `newer`: in the trace stand both.
+template <class... Parameters>
+CUresult call_newer(const char* name, CUresult (*newer)(Parameters...),
+                    std::type_identity_t<Parameters>... args) noexcept {
+  return call_in_any_state(
+      name,
+      [&]() -> Result<void> {
+        const CUresult result = newer(args...);
+        return result == CUDA_SUCCESS ? Result<void>() : util::Error{result};
+      },
+      args...);
 }
 
 // The same, once cuInit has succeeded, and not from a host function of a stream.

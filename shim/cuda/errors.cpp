@@ -125,20 +125,34 @@ const Row* find_row(CUresult code) {
   return nullptr;
 }
 
-// Stores the text, or null where there is none. Not traced: tracing asks for names itself.
-CUresult store_text(const char** out, const Row* row, const char* Row::*text) {
-  if (!out)
-    return CUDA_ERROR_INVALID_VALUE;
-  *out = row ? row->*text : nullptr;
-  return row ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+// Stores the text, or null where there is none.
+CUresult store_text(const char* function, CUresult error, const char** out, const char* Row::*text) {
+  return call_in_any_state(
+      function,
+      [&]() -> Result<void> {
+        if (Result<void> given = require(function, out); !given)
+          return given;
+        const Row* row = find_row(error);
+        *out = row ? row->*text : nullptr;
+        if (!row)
+          return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: there is no error {}", function,
+                            static_cast<int>(error));
+        return {};
+      },
+      error, out);
 }
 
 } // namespace
 
+const char* shim::cuda::detail::error_name(CUresult error) {
+  const Row* row = find_row(error);
+  return row ? row->name : "?";
+}
+
 CUresult cuGetErrorName(CUresult error, const char** name) {
-  return store_text(name, find_row(error), &Row::name);
+  return store_text("cuGetErrorName", error, name, &Row::name);
 }
 
 CUresult cuGetErrorString(CUresult error, const char** text) {
-  return store_text(text, find_row(error), &Row::text);
+  return store_text("cuGetErrorString", error, text, &Row::text);
 }

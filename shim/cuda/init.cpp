@@ -45,7 +45,7 @@ CUresult cuGetExportTable(const void** table, const CUuuid* id) {
 
 // There is never a profiler: CUDA documents that starting and stopping then do nothing.
 CUresult cuProfilerStart() {
-  return call_in_context("cuProfilerStop", [](core::Context&) -> Result<void> { return {}; });
+  return call_in_context("cuProfilerStart", [](core::Context&) -> Result<void> { return {}; });
 }
 
 CUresult cuProfilerStop() {

@@ -19,47 +19,47 @@ void store_narrow(unsigned int* out, CUresult result, size_t value) {
 
 CUresult cuDeviceTotalMem(unsigned int* bytes, CUdevice device) {
   size_t wide = 0;
-  CUresult result = cuDeviceTotalMem_v2(bytes ? &wide : nullptr, device);
+  CUresult result = call_newer("cuDeviceTotalMem", cuDeviceTotalMem_v2, bytes ? &wide : nullptr, device);
   store_narrow(bytes, result, wide);
   return result;
 }
 
 CUresult cuMemGetInfo(unsigned int* free_bytes, unsigned int* total_bytes) {
   size_t wide_free = 0, wide_total = 0;
-  CUresult result = cuMemGetInfo_v2(&wide_free, &wide_total);
+  CUresult result = call_newer("cuMemGetInfo", cuMemGetInfo_v2, &wide_free, &wide_total);
   store_narrow(free_bytes, result, wide_free);
   store_narrow(total_bytes, result, wide_total);
   return result;
 }
 
 CUresult cuCtxCreate(CUcontext* context, unsigned int flags, CUdevice device) {
-  return cuCtxCreate_v2(context, flags, device);
+  return call_newer("cuCtxCreate", cuCtxCreate_v2, context, flags, device);
 }
 
 CUresult cuCtxDestroy(CUcontext context) {
-  return cuCtxDestroy_v2(context);
+  return call_newer("cuCtxDestroy", cuCtxDestroy_v2, context);
 }
 
 CUresult cuCtxPushCurrent(CUcontext context) {
-  return cuCtxPushCurrent_v2(context);
+  return call_newer("cuCtxPushCurrent", cuCtxPushCurrent_v2, context);
 }
 
 CUresult cuCtxPopCurrent(CUcontext* context) {
-  return cuCtxPopCurrent_v2(context);
+  return call_newer("cuCtxPopCurrent", cuCtxPopCurrent_v2, context);
 }
 
 CUresult cuStreamDestroy(CUstream stream) {
-  return cuStreamDestroy_v2(stream);
+  return call_newer("cuStreamDestroy", cuStreamDestroy_v2, stream);
 }
 
 CUresult cuEventDestroy(CUevent event) {
-  return cuEventDestroy_v2(event);
+  return call_newer("cuEventDestroy", cuEventDestroy_v2, event);
 }
 
 CUresult cuMemAllocHost(void** pointer, unsigned int bytes) {
-  return cuMemAllocHost_v2(pointer, bytes);
+  return call_newer("cuMemAllocHost", cuMemAllocHost_v2, pointer, bytes);
 }
 
 CUresult cuMemHostRegister(void* pointer, size_t bytes, unsigned int flags) {
-  return cuMemHostRegister_v2(pointer, bytes, flags);
+  return call_newer("cuMemHostRegister", cuMemHostRegister_v2, pointer, bytes, flags);
 }

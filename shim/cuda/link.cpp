@@ -111,15 +111,16 @@ CUresult cuLinkDestroy(CUlinkState state) {
 }
 
 CUresult cuLinkCreate(unsigned int option_count, CUjit_option* options, void** values, CUlinkState* state) {
-  return cuLinkCreate_v2(option_count, options, values, state);
+  return call_newer("cuLinkCreate", cuLinkCreate_v2, option_count, options, values, state);
 }
 
 CUresult cuLinkAddData(CUlinkState state, CUjitInputType type, void* data, size_t size, const char* name,
                        unsigned int option_count, CUjit_option* options, void** values) {
-  return cuLinkAddData_v2(state, type, data, size, name, option_count, options, values);
+  return call_newer("cuLinkAddData", cuLinkAddData_v2, state, type, data, size, name, option_count, options,
+                    values);
 }
 
 CUresult cuLinkAddFile(CUlinkState state, CUjitInputType type, const char* path, unsigned int option_count,
                        CUjit_option* options, void** values) {
-  return cuLinkAddFile_v2(state, type, path, option_count, options, values);
+  return call_newer("cuLinkAddFile", cuLinkAddFile_v2, state, type, path, option_count, options, values);
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # radv_backport.sh FOLDER PROGRAM ARGUMENTS: runs a Vulkan program with the RADV of bookworm-backports.
 #
-# The driver and the libdrm that it needs are fetched once into FOLDER, with lists and caches of their own: the
-# system's packages and its apt stay as they are. Exits with 77 where that cannot be.
+# The driver and the libdrm that it needs are fetched once into FOLDER, from where this machine has its packages, with
+# lists and caches of their own: the system's packages and its apt stay as they are. Exits with 77 where that cannot be.
 folder=$1
 shift
 preload=$LD_PRELOAD
@@ -17,15 +17,15 @@ skip() {
 
 fetch() {
   command -v apt-get >/dev/null || skip "no apt-get"
-  keys=/usr/share/keyrings/debian-archive-keyring.gpg
-  [ -r $keys ] || skip "no debian-archive-keyring"
-  rm -rf "$folder/root" "$folder/packages"
+  rm -rf "$folder/root" "$folder/packages" "$folder/sources"
   mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial" "$folder/packages" || exit 1
-  echo "deb [arch=amd64 signed-by=$keys] http://deb.debian.org/debian bookworm-backports main" >"$folder/sources.list"
-  set -- -q -o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+  python3 "$(dirname "$0")/backports_sources.py" bookworm /etc/apt "$folder/sources" ||
+    skip "no source of Debian bookworm's packages is configured"
+  set -- -q -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$folder/sources" \
     -o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder/cache" -o Acquire::Retries=0 \
     -o Acquire::http::Timeout=15 -o Acquire::https::Timeout=15 -o APT::Sandbox::User=
-  apt-get "$@" -o APT::Update::Error-Mode=any update >"$folder/log" 2>&1 || return 1
+  # Not every source of the release has backports: what counts is whether the packages can be had.
+  apt-get "$@" update >"$folder/log" 2>&1
   (cd "$folder/packages" && apt-get "$@" download mesa-vulkan-drivers/bookworm-backports \
     libdrm2/bookworm-backports libdrm-amdgpu1/bookworm-backports) >>"$folder/log" 2>&1 || return 1
   for package in "$folder"/packages/*.deb; do

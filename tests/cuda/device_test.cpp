@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <cstring>
 #include <string>
 
@@ -88,6 +89,17 @@ TEST_F(Device, pci_address_finds_the_device_again) {
   CUdevice found = -1;
   EXPECT_OK(cuDeviceGetByPCIBusId(&found, text));
   EXPECT_EQ(0, found);
+  const auto form = [&](const char* format, auto... parts) {
+    char other[32];
+    std::snprintf(other, sizeof(other), format, parts...);
+    found = -1;
+    EXPECT_OK(cuDeviceGetByPCIBusId(&found, other)) << other;
+    EXPECT_EQ(0, found) << other;
+  };
+  form("%x:%x:%x.%x", domain, bus, slot, function);
+  form("%04X:%02X:%02X", domain, bus, slot);
+  if (domain == 0)
+    form("%02x:%02x.%x", bus, slot, function);
   EXPECT_NE(CUDA_SUCCESS, cuDeviceGetByPCIBusId(&found, "00ff:ff:1f.7"));
   EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuDeviceGetByPCIBusId(&found, "nonsense"));
 }

@@ -1,6 +1,8 @@
 // Before cuInit, and cuInit itself. Has a main of its own: the order matters.
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <string>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +73,47 @@ TEST(Init, errors_have_names_and_texts) {
   EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuGetErrorString(static_cast<CUresult>(-1), &text));
   EXPECT_EQ(nullptr, text);
   EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuGetErrorName(CUDA_SUCCESS, nullptr));
+}
+
+std::string shown_uuid() {
+  CUuuid uuid = {};
+  EXPECT_OK(cuInit(0));
+  EXPECT_OK(cuDeviceGetUuid(&uuid, 0));
+  std::string text = "GPU-";
+  for (int i = 0; i < 16; ++i) {
+    char digits[4];
+    std::snprintf(digits, sizeof(digits), i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x",
+                  static_cast<unsigned char>(uuid.bytes[i]));
+    text += digits;
+  }
+  return text;
+}
+
+TEST(Init, devices_are_shown_as_the_environment_says) {
+  int channel[2];
+  ASSERT_EQ(0, pipe(channel));
+  in_fresh_child([&] {
+    const std::string name = shown_uuid();
+    EXPECT_EQ(static_cast<ssize_t>(name.size()), write(channel[1], name.data(), name.size()));
+  });
+  char name[41] = {};
+  ASSERT_EQ(40, read(channel[0], name, 40));
+  close(channel[0]);
+  close(channel[1]);
+  in_fresh_child([&] {
+    setenv("CUDA_VISIBLE_DEVICES", name, 1);
+    EXPECT_EQ(name, shown_uuid());
+    int count = 0;
+    EXPECT_OK(cuDeviceGetCount(&count));
+    EXPECT_EQ(1, count);
+  });
+  for (const char* none : {"", "-1", "0,0", "GPU-", "GPU-0123456789abcdef"})
+    in_fresh_child([&] {
+      setenv("CUDA_VISIBLE_DEVICES", none, 1);
+      testing::internal::CaptureStderr();
+      EXPECT_CUDA(CUDA_ERROR_NO_DEVICE, cuInit(0)) << none;
+      EXPECT_EQ("", testing::internal::GetCapturedStderr()); // it was asked for
+    });
 }
 
 // The last one: this process is initialised from here on.

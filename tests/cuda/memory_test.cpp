@@ -167,6 +167,17 @@ TEST_F(Memory, pointer_attributes_tell_what_it_is) {
   EXPECT_OK(cuMemFreeHost(host));
 }
 
+TEST_F(Memory, asking_about_host_pointers_prints_nothing) {
+  int local = 0;
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 1000; ++i) {
+    unsigned type = 0;
+    EXPECT_CUDA(CUDA_ERROR_INVALID_VALUE, cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+                                                                reinterpret_cast<CUdeviceptr>(&local)));
+  }
+  EXPECT_EQ("", testing::internal::GetCapturedStderr());
+}
+
 TEST_F(Memory, several_attributes_at_once_give_zeros_for_strangers) {
   CUdeviceptr device = allocate(64);
   CUpointer_attribute which[] = {CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_DEVICE_POINTER};

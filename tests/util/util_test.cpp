@@ -66,6 +66,45 @@ TEST(errors, errno_maps_to_what_the_caller_did) {
   EXPECT_EQ(shim::util::result_from_errno(EXDEV), CUDA_ERROR_UNKNOWN);
 }
 
+// What a call prints at the default level.
+template <class Call>
+std::string printed(Call&& call) {
+  testing::internal::CaptureStderr();
+  call();
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST(errors, what_a_program_may_expect_is_not_printed) {
+  for (CUresult code :
+       {CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_NOT_READY,
+        CUDA_ERROR_NOT_FOUND, CUDA_ERROR_PEER_ACCESS_UNSUPPORTED, CUDA_ERROR_DEINITIALIZED})
+    EXPECT_EQ("", printed([&] { EXPECT_EQ(code, shim::util::fail(code, "refused").code); })) << code;
+}
+
+TEST(errors, what_failed_or_is_not_supported_is_printed) {
+  for (CUresult code : {CUDA_ERROR_UNKNOWN, CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_NOT_SUPPORTED,
+                        CUDA_ERROR_INVALID_PTX, CUDA_ERROR_NO_DEVICE, CUDA_ERROR_ILLEGAL_ADDRESS})
+    EXPECT_EQ("cuda-shim: error: it failed\n",
+              printed([&] { EXPECT_EQ(code, shim::util::fail(code, "it failed").code); }))
+        << code;
+}
+
+TEST(errors, a_failing_system_call_is_printed_whatever_its_code) {
+  EXPECT_EQ("cuda-shim: error: ioctl: Invalid argument\n", printed([] {
+              EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, shim::util::fail_errno("ioctl", EINVAL).code);
+            }));
+}
+
+TEST(errors, a_caller_that_knows_better_chooses_the_level) {
+  using shim::util::fail_at, shim::util::LogLevel;
+  EXPECT_EQ("cuda-shim: error: why\n", printed([] {
+              EXPECT_EQ(CUDA_ERROR_NOT_FOUND, fail_at(LogLevel::error, CUDA_ERROR_NOT_FOUND, "why").code);
+            }));
+  EXPECT_EQ("", printed([] {
+              EXPECT_EQ(CUDA_ERROR_NO_DEVICE, fail_at(LogLevel::info, CUDA_ERROR_NO_DEVICE, "why").code);
+            }));
+}
+
 TEST(fd, closes_when_its_owner_goes) {
   int raw;
   {

@@ -45,7 +45,7 @@ std::string name(CUdevice device) {
 std::string uuid(CUdevice device) {
   CUuuid id = {};
   cuDeviceGetUuid(&id, device);
-  std::string text;
+  std::string text = "GPU-"; // as CUDA_VISIBLE_DEVICES takes it
   for (int i = 0; i < 16; ++i) {
     if (i == 4 || i == 6 || i == 8 || i == 10)
       text += '-';

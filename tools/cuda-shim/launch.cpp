@@ -62,14 +62,10 @@ void prepare_environment(const GpuChoice& choice) {
   }
 }
 
-int execute(const std::vector<std::string>& command) {
-  std::vector<char*> arguments;
-  for (const std::string& argument : command)
-    arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
-  execvp(arguments[0], arguments.data());
+int execute(char** command) {
+  execvp(command[0], command);
   const int error = errno;
-  std::fprintf(stderr, "cuda-shim: %s: %s\n", arguments[0], std::strerror(error));
+  std::fprintf(stderr, "cuda-shim: %s: %s\n", command[0], std::strerror(error));
   return error == ENOENT ? 127 : 126; // as a shell answers
 }
 

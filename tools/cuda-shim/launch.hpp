@@ -3,7 +3,6 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace tool {
 
@@ -22,8 +21,8 @@ bool hardware_present();
 // Sets the environment that the choice means. `automatic` is hardware where there is some.
 void prepare_environment(const GpuChoice& choice);
 
-// Replaces this process. Comes back only when the program cannot be started: the exit status, after a
-// message.
-int execute(const std::vector<std::string>& command);
+// Replaces this process by the program and its arguments, a null pointer behind them. Comes back only when it
+// cannot be started: the exit status, after a message.
+int execute(char** command);
 
 } // namespace tool

@@ -28,8 +28,8 @@ public:
   int device_count() const { return static_cast<int>(devices_.size()); }
   // CUDA_ERROR_INVALID_DEVICE where there is no such ordinal.
   Result<Device*> device(int ordinal) const;
-  // The ordinal of the device at "[domain:]bus:device.function", in hexadecimal. CUDA_ERROR_INVALID_DEVICE
-  // where there is none, CUDA_ERROR_INVALID_VALUE where that is no address.
+  // The ordinal of the device at a PCI address (parse_pci_address). CUDA_ERROR_INVALID_DEVICE where there is
+  // none, CUDA_ERROR_INVALID_VALUE where that is no address.
   Result<int> device_at(const char* pci_bus_id) const;
   const std::vector<std::unique_ptr<Device>>& devices() const { return devices_; }
 

@@ -17,6 +17,7 @@ struct PciAddress {
   std::uint32_t bus = 0;
   std::uint32_t device = 0;
   std::uint32_t function = 0;
+  bool operator==(const PciAddress&) const = default;
 };
 
 // The buffer sizes that a queue on this node must have. Kernels from 6.12 on compare them with their own

@@ -1,8 +1,8 @@
 // Result<T>: a value or a CUresult. Every layer of the shim returns it; nothing throws across a library
 // boundary.
 //
-// An error is logged once, where it is born, by fail() or fail_errno(); whoever receives one only passes it
-// on.
+// An error is logged once, where it is born, by fail(), fail_at() or fail_errno(); whoever receives one only
+// passes it on.
 #pragma once
 
 #include <cassert>
@@ -70,15 +70,26 @@ private:
   CUresult code_ = CUDA_SUCCESS;
 };
 
+// The level that fail() logs at: info for what a program may well expect and look at, error for what failed
+// in the driver, for what it does not support, and for what it could not compile or launch.
+LogLevel level_of(CUresult code);
+
 // Logs why, and returns the error. The message says which call or argument was at fault.
 template <class... Args>
-Error fail(CUresult code, fmt::format_string<Args...> format, Args&&... args) {
-  if (log_enabled(LogLevel::error))
-    log_write(LogLevel::error, fmt::format(format, std::forward<Args>(args)...));
+Error fail_at(LogLevel level, CUresult code, fmt::format_string<Args...> format, Args&&... args) {
+  log(level, format, std::forward<Args>(args)...);
   return {code};
 }
 
-// The same for a system call that set errno: `what` names the call ("AMDKFD_IOC_CREATE_QUEUE").
+template <class... Args>
+Error fail(CUresult code, fmt::format_string<Args...> format, Args&&... args) {
+  if (log_enabled(LogLevel::error))
+    return fail_at(level_of(code), code, format, std::forward<Args>(args)...);
+  return {code};
+}
+
+// The same for a system call that set errno, always an error: `what` names the call
+// ("AMDKFD_IOC_CREATE_QUEUE").
 Error fail_errno(const char* what, int err);
 
 } // namespace shim::util

@@ -1,7 +1,8 @@
 // One line per event on stderr, or in the file that CUDA_SHIM_LOG_FILE names.
 //
-// CUDA_SHIM_LOG = none | error (default) | warn | info | trace. `trace` prints every API call and every
-// ioctl. Thread-safe: a line is written by one write(2).
+// CUDA_SHIM_LOG = none | error (default) | warn | info | trace. `error` is what failed and what is not
+// supported, `info` tells also why an argument was refused, `trace` prints every API call and every ioctl.
+// Thread-safe: a line is written by one write(2).
 #pragma once
 
 #include <string_view>
