@@ -26,6 +26,13 @@ public:
     }
   }
 
+  void run_due() {
+    std::list<Notification> due;
+    collect(due);
+    for (Notification& notification : due)
+      notification.action();
+  }
+
 private:
   void loop() {
     while (true) {
@@ -33,31 +40,30 @@ private:
         std::unique_lock lock(mutex_);
         filled_.wait(lock, [&] { return !pending_.empty(); });
       }
-      Machine::get().wait(Deadline::never(), [&] { return collect(); });
-      for (Notification& notification : due_)
+      std::list<Notification> due;
+      Machine::get().wait(Deadline::never(), [&] { return collect(due); });
+      for (Notification& notification : due)
         notification.action();
-      due_.clear();
     }
   }
 
   // Moves what is due out of pending_. True: there is something to do, or nothing left to wait for.
-  bool collect() {
+  bool collect(std::list<Notification>& due) {
     std::lock_guard lock(mutex_);
     for (auto it = pending_.begin(); it != pending_.end();) {
       if (it->ready())
-        due_.splice(due_.end(), pending_, it++);
+        due.splice(due.end(), pending_, it++);
       else if (it->abandoned && it->abandoned())
         it = pending_.erase(it);
       else
         ++it;
     }
-    return !due_.empty() || pending_.empty();
+    return !due.empty() || pending_.empty();
   }
 
   std::mutex mutex_;
   std::condition_variable filled_;
   std::list<Notification> pending_;
-  std::list<Notification> due_; // the thread's own
   bool running_ = false;
 };
 
@@ -79,6 +85,10 @@ void notify_when(Notification notification) {
     return notification.action();
   notifier().add(std::move(notification));
   Machine::get().announce(); // the thread sleeps in wait(): let it look at the new one
+}
+
+void notify_now() {
+  notifier().run_due();
 }
 
 } // namespace emu::kernel

@@ -36,7 +36,8 @@ Context::~Context() {
   HandleTable& handles = driver().handles();
   handles.erase(handle);
   release_outsiders();
-  (void)synchronize(); // a fault leaves nothing to wait for
+  if (!synchronize()) // after a fault there is nothing to wait for
+    device_.signals().give_up();
   host_functions_.reset();
   for (auto& [event, owner] : events_)
     handles.erase(event->handle);

@@ -24,7 +24,7 @@ SignalRelay::~SignalRelay() {
   stopping_ = true;
   waker_.wake_to_end();
   thread_.join();
-  fail_all();
+  give_up();
 }
 
 Result<void> SignalRelay::start_locked() {
@@ -111,7 +111,7 @@ void SignalRelay::run() {
       return;
     if (!slept) {
       // The GPU has faulted: nothing more will be done, and nobody outside shall wait for it.
-      fail_all();
+      give_up();
       return;
     }
     settle();
@@ -120,7 +120,7 @@ void SignalRelay::run() {
   }
 }
 
-void SignalRelay::fail_all() {
+void SignalRelay::give_up() {
   {
     std::lock_guard lock(mutex_);
     ended_ = true;
@@ -135,7 +135,7 @@ void SignalRelay::finish(std::chrono::nanoseconds limit) {
     std::unique_lock lock(mutex_);
     performed_.wait_for(lock, limit, [this] { return promised_.load() == 0; });
   }
-  fail_all();
+  give_up();
 }
 
 } // namespace shim::core

@@ -298,6 +298,32 @@ TEST_F(SyncobjTest, eventfd_fires_once_when_the_fence_signals) {
   EXPECT_FALSE(readable(event.get(), 50)) << "once only";
 }
 
+TEST_F(SyncobjTest, eventfd_tells_that_there_is_a_fence) {
+  const std::uint32_t handle = create();
+  const UniqueFd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  std::uint64_t count = 0;
+  for (int round = 0; round < 20; ++round) {
+    ASSERT_EQ(eventfd_ioctl(handle, 0, wait_available, event.get()), 0);
+    EXPECT_EQ(read(event.get(), &count, sizeof count), -1) << "there is none yet";
+    // One that goes at once was there all the same.
+    ASSERT_EQ(drmSyncobjSignal(fd(), &handle, 1), 0);
+    ASSERT_EQ(drmSyncobjReset(fd(), &handle, 1), 0);
+    ASSERT_TRUE(readable(event.get(), 5000)) << round;
+    EXPECT_EQ(read(event.get(), &count, sizeof count), static_cast<ssize_t>(sizeof count));
+    EXPECT_EQ(count, 1u) << "once";
+  }
+  // Where there is one already, in the call; and emptying a syncobj tells nobody.
+  ASSERT_EQ(drmSyncobjSignal(fd(), &handle, 1), 0);
+  ASSERT_EQ(eventfd_ioctl(handle, 0, wait_available, event.get()), 0);
+  EXPECT_EQ(read(event.get(), &count, sizeof count), static_cast<ssize_t>(sizeof count));
+  ASSERT_EQ(drmSyncobjReset(fd(), &handle, 1), 0);
+  ASSERT_EQ(eventfd_ioctl(handle, 0, wait_available, event.get()), 0);
+  ASSERT_EQ(drmSyncobjReset(fd(), &handle, 1), 0);
+  EXPECT_FALSE(readable(event.get(), 20));
+  ASSERT_EQ(drmSyncobjSignal(fd(), &handle, 1), 0);
+  EXPECT_TRUE(readable(event.get(), 5000));
+}
+
 TEST_F(SyncobjTest, eventfd_of_a_timeline_point) {
   const std::uint32_t handle = create();
   const UniqueFd event(eventfd(0, EFD_CLOEXEC)), past(eventfd(0, EFD_CLOEXEC)),

@@ -4,6 +4,12 @@
 //                                                 fills the memory, then signals 1
 //   other_process leave TIMELINE_FD NEVER_FD      ends with a signal to 1 that waits for what never comes
 //   other_process abandon TIMELINE_FD             ends with a signal to 1 behind work that never ends
+//   other_process quit TIMELINE_FD                ends without any clean-up once it has seen the work behind
+//   a
+//                                                 signal to 1 done
+//   other_process fault TIMELINE_FD BINARY_FD     waits for both, of which nobody signals either, while a
+//   kernel
+//                                                 goes wrong; a signal to 1 is behind these waits
 //   other_process early MEMORY_FD                 calls before there is a context
 
 #include <cstdio>
@@ -98,6 +104,63 @@ int abandon(char** arguments) {
   return cuStreamQuery(stream) == CUDA_ERROR_NOT_READY ? 0 : 1;
 }
 
+int quit(char** arguments) {
+  if (open_device() != 0)
+    return 1;
+  constexpr std::size_t words = 1 << 18;
+  CUexternalSemaphore semaphore = nullptr;
+  CUdeviceptr memory = 0;
+  CUstream stream = nullptr;
+  CHECK(import_timeline(&semaphore, arguments[0]));
+  CHECK(cuMemAlloc(&memory, words * 4));
+  CHECK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK(cuMemsetD32Async(memory, 1, words, stream));
+  CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS signal{};
+  signal.params.fence.value = 1;
+  CHECK(cuSignalExternalSemaphoresAsync(&semaphore, &signal, 1, stream));
+  CHECK(cuStreamSynchronize(stream));
+  ::_exit(0);
+}
+
+constexpr const char* wild_store = ".version 6.0\n.target sm_30\n.address_size 64\n"
+                                   ".visible .entry wild() { .reg .u64 %a; mov.u64 %a, 16; "
+                                   "st.global.u32 [%a], 7; ret; }\n";
+
+int fault(char** arguments) {
+  if (open_device() != 0)
+    return 1;
+  CUexternalSemaphore timeline = nullptr;
+  CUexternalSemaphore binary = nullptr;
+  CHECK(import_timeline(&timeline, arguments[0]));
+  CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC desc{};
+  desc.type = CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD;
+  desc.handle.fd = std::atoi(arguments[1]);
+  CHECK(cuImportExternalSemaphore(&binary, &desc));
+  CUstream waiting = nullptr;
+  CUstream running = nullptr;
+  CUmodule module = nullptr;
+  CUfunction kernel = nullptr;
+  CHECK(cuStreamCreate(&waiting, CU_STREAM_NON_BLOCKING));
+  CHECK(cuStreamCreate(&running, CU_STREAM_NON_BLOCKING));
+  CHECK(cuModuleLoadData(&module, wild_store));
+  CHECK(cuModuleGetFunction(&kernel, module, "wild"));
+  CUDA_EXTERNAL_SEMAPHORE_WAIT_PARAMS waits[2] = {};
+  waits[0].params.fence.value = 100;
+  const CUexternalSemaphore both[2] = {timeline, binary};
+  CHECK(cuWaitExternalSemaphoresAsync(both, waits, 2, waiting));
+  CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS signal{};
+  signal.params.fence.value = 1;
+  CHECK(cuSignalExternalSemaphoresAsync(&timeline, &signal, 1, waiting));
+  CHECK(cuLaunchKernel(kernel, 1, 1, 1, 1, 1, 1, 0, running, nullptr, nullptr));
+  const CUresult told = cuStreamSynchronize(waiting);
+  if (told != CUDA_ERROR_ILLEGAL_ADDRESS || cuStreamQuery(waiting) != told)
+    std::fprintf(stderr, "the waiting stream was told %d\n", told);
+  CUcontext context = nullptr;
+  cuCtxGetCurrent(&context);
+  cuCtxDestroy(context);
+  ::_exit(told == CUDA_ERROR_ILLEGAL_ADDRESS ? 0 : 1); // the peer is not helped by our end
+}
+
 int early(char** arguments) {
   CUexternalMemory memory = nullptr;
   if (import_memory(&memory, arguments[0], 4096) != CUDA_ERROR_NOT_INITIALIZED)
@@ -115,6 +178,10 @@ int main(int argc, char** argv) {
     return leave(argv + 2);
   if (argc == 3 && std::strcmp(argv[1], "abandon") == 0)
     return abandon(argv + 2);
+  if (argc == 3 && std::strcmp(argv[1], "quit") == 0)
+    return quit(argv + 2);
+  if (argc == 4 && std::strcmp(argv[1], "fault") == 0)
+    return fault(argv + 2);
   if (argc == 3 && std::strcmp(argv[1], "early") == 0)
     return early(argv + 2);
   return 2;

@@ -69,6 +69,27 @@ TEST(another_process, that_ends_before_its_work_releases_whoever_waits_for_it) {
   ::close(awaited_fd);
 }
 
+TEST(another_process, that_quits_once_it_is_synchronized_has_signalled) {
+  for (int round = 0; round < 5; ++round) {
+    Semaphore awaited(Semaphore::Kind::timeline);
+    int awaited_fd = awaited.export_fd();
+    EXPECT_EQ(run_other_process({"quit", inherited(awaited_fd)}), 0);
+    EXPECT_EQ(awaited.value(), 1u);
+    ::close(awaited_fd);
+  }
+}
+
+TEST(another_process, whose_kernel_goes_wrong_while_a_stream_waits_is_told_and_releases_its_peer) {
+  Semaphore timeline(Semaphore::Kind::timeline);
+  Semaphore binary(Semaphore::Kind::binary);
+  int timeline_fd = timeline.export_fd();
+  int binary_fd = binary.export_fd();
+  EXPECT_EQ(run_other_process({"fault", inherited(timeline_fd), inherited(binary_fd)}), 0);
+  EXPECT_TRUE(timeline.wait(1, 1s));
+  ::close(timeline_fd);
+  ::close(binary_fd);
+}
+
 TEST(another_process, is_told_that_it_calls_too_early) {
   Buffer buffer(4096);
   int fd = buffer.export_fd();

@@ -46,6 +46,8 @@ public:
     if (under_way_.load(std::memory_order_acquire) != 0)
       settle_slow();
   }
+  // The GPU has faulted: all are performed now, ready or not, so that nobody outside waits for ever.
+  void give_up();
   // At exit: waits until all are performed, and performs them all the same when `limit` is over.
   void finish(std::chrono::nanoseconds limit);
 
@@ -54,7 +56,6 @@ private:
   void settle_slow();
   void perform_due(util::Ring<MarkerRef>& reached);
   void perform(SignalCommand& signal, util::Ring<MarkerRef>& reached);
-  void fail_all();
   void run();
 
   kfd::Device& gpu_;
