@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <pthread.h>
 #include <sstream>
+#include <unistd.h>
 
 #include <util/env.hpp>
 
@@ -41,14 +42,32 @@ Driver& driver() {
   return *root;
 }
 
+namespace {
+// Before there are threads: a child that is forked while another one makes it would wait for it for ever.
+[[gnu::constructor]] void make_driver() {
+  static_cast<void>(driver());
+}
+} // namespace
+
+bool Driver::in_forked_child() const {
+  int initialised = process_id_.load(std::memory_order_acquire);
+  return forked_.load(std::memory_order_relaxed) || (initialised != 0 && initialised != ::getpid());
+}
+
 Result<void> Driver::initialise() {
+  if (in_forked_child()) // whose locks may be held by threads that it does not have
+    return util::fail(CUDA_ERROR_NOT_INITIALIZED, "cuInit in a process that was forked after an earlier one");
   std::lock_guard lock(mutex_);
   CUresult now = state();
   if (now == CUDA_SUCCESS)
     return {};
-  if (now != CUDA_ERROR_NOT_INITIALIZED || forked_)
-    return util::fail(now, "cuInit in a process that ends or was forked after an earlier cuInit");
-  return initialise_locked();
+  if (now != CUDA_ERROR_NOT_INITIALIZED)
+    return util::Error{now};
+  process_id_.store(::getpid(), std::memory_order_release);
+  Result<void> initialised = initialise_locked();
+  if (!initialised)
+    process_id_.store(0, std::memory_order_release);
+  return initialised;
 }
 
 Result<void> Driver::initialise_locked() {
@@ -124,7 +143,7 @@ void Driver::destroy_context(Context* context) {
 // Threads of the application may still be inside the driver, and its own destructors may call it later: so
 // nothing is freed here. The kernel takes the queues and the memory back when the process is gone.
 void Driver::tear_down() {
-  if (forked_ || state() != CUDA_SUCCESS)
+  if (in_forked_child() || state() != CUDA_SUCCESS)
     return;
   state_.store(CUDA_ERROR_DEINITIALIZED, std::memory_order_release);
   std::vector<Context*> contexts;

@@ -46,7 +46,11 @@ private:
   Result<void> initialise_locked();
   void forked();
 
-  bool forked_ = false;
+  std::atomic<bool> forked_ = false;
+  // The process that has called cuInit, while that is under way and once it has succeeded. A child may have
+  // been forked when another thread was there.
+  std::atomic<int> process_id_ = 0;
+  bool in_forked_child() const;
   bool hooked_ = false;
 
   std::atomic<CUresult> state_ = CUDA_ERROR_NOT_INITIALIZED;
