@@ -409,10 +409,12 @@ Result<void> wait_semaphores(Stream& stream, std::span<const SemaphoreOperation>
     for (std::size_t i = 0; i < operations.size(); ++i)
       commit(stream, operations[i], steps[i]);
   }
+  Result<void> put;
   for (Step& step : steps)
     if (step.marker)
-      stream.wait_ordered(std::move(step.marker));
-  return {};
+      if (Result<void> waiting = stream.wait_ordered(std::move(step.marker)); !waiting)
+        put = waiting;
+  return put;
 }
 
 void destroy_external_semaphore(ExternalSemaphore* semaphore) {
