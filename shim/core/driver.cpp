@@ -118,26 +118,23 @@ Result<int> Driver::device_at(const char* pci_bus_id) const {
   return util::fail(CUDA_ERROR_INVALID_DEVICE, "no device at {}", pci_bus_id);
 }
 
-Result<Context*> Driver::create_context(Device& device, unsigned flags) {
-  Result<std::unique_ptr<Context>> context = Context::create(device, flags, false);
+Result<std::uint64_t> Driver::create_context(Device& device, unsigned flags) {
+  Result<std::shared_ptr<Context>> context = Context::create(device, flags, false);
   if (!context)
     return context.error();
   std::lock_guard lock(mutex_);
-  Context* raw = context->get();
-  contexts_.emplace(raw, std::move(*context));
-  return raw;
+  contexts_.emplace(context->get(), *context);
+  return (*context)->handle;
 }
 
-void Driver::destroy_context(Context* context) {
-  std::unique_ptr<Context> going;
+Result<void> Driver::destroy_context(Context& context) {
   {
     std::lock_guard lock(mutex_);
-    auto found = contexts_.find(context);
-    if (found == contexts_.end())
-      return;
-    going = std::move(found->second);
-    contexts_.erase(found);
+    if (contexts_.erase(&context) == 0) // the caller has it pinned
+      return util::fail(CUDA_ERROR_CONTEXT_IS_DESTROYED, "another thread has destroyed the context");
   }
+  context.close();
+  return {};
 }
 
 // Threads of the application may still be inside the driver, and its own destructors may call it later: so
@@ -146,13 +143,13 @@ void Driver::tear_down() {
   if (in_forked_child() || state() != CUDA_SUCCESS)
     return;
   state_.store(CUDA_ERROR_DEINITIALIZED, std::memory_order_release);
-  std::vector<Context*> contexts;
+  std::vector<std::shared_ptr<Context>> contexts;
   {
     std::lock_guard lock(mutex_);
     for (auto& [raw, context] : contexts_)
-      contexts.push_back(raw);
+      contexts.push_back(context);
   }
-  for (Context* context : contexts)
+  for (const std::shared_ptr<Context>& context : contexts)
     context->release_outsiders();
   for (std::unique_ptr<Device>& device : devices_)
     device->release_outsiders();

@@ -20,7 +20,7 @@ struct ThreadLists {
     if (driver().state() != CUDA_SUCCESS)
       return;
     for (std::uint64_t handle : stream_contexts)
-      if (auto* context = static_cast<Context*>(driver().handles().find(HandleKind::context, handle)))
+      if (Pinned<Context> context = find<Context>(handle))
         context->drop_thread_stream(this_thread().id);
   }
 };
@@ -45,17 +45,17 @@ void note_thread_stream(std::uint64_t context) {
   lists().stream_contexts.push_back(context);
 }
 
-Result<Context*> current_context_even_if_faulted() {
+Result<Pinned<Context>> current_context_even_if_faulted() {
   if (state.current == 0)
     return util::fail(CUDA_ERROR_INVALID_CONTEXT, "no context is current to this thread");
-  void* context = driver().handles().find(HandleKind::context, state.current);
+  Pinned<Context> context = find<Context>(state.current);
   if (!context)
     return util::fail(CUDA_ERROR_CONTEXT_IS_DESTROYED, "the current context was destroyed");
-  return static_cast<Context*>(context);
+  return context;
 }
 
-Result<Context*> current_context() {
-  Result<Context*> context = current_context_even_if_faulted();
+Result<Pinned<Context>> current_context() {
+  Result<Pinned<Context>> context = current_context_even_if_faulted();
   if (!context)
     return context;
   if (Result<void> status = (*context)->status(); !status)

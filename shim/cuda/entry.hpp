@@ -79,13 +79,14 @@ CUresult call(const char* name, Body&& body, const Args&... args) noexcept {
       args...);
 }
 
-// `body(core::Context&)`, with the calling thread's current context.
+// `body(core::Context&)`, with the calling thread's current context. Here and below, what `body` is given
+// stays in memory until it returns, whatever other threads destroy.
 template <class Body, class... Args>
 CUresult call_in_context(const char* name, Body&& body, const Args&... args) noexcept {
   return call(
       name,
       [&]() -> Result<void> {
-        Result<core::Context*> context = core::current_context();
+        Result<core::Pinned<core::Context>> context = core::current_context();
         if (!context) [[unlikely]]
           return context.error();
         return body(**context);
@@ -112,7 +113,7 @@ CUresult call_anywhere(const char* name, Body&& body, const Args&... args) noexc
 
 // CUDA_ERROR_INVALID_HANDLE unless it is a stream, 0, CU_STREAM_LEGACY or CU_STREAM_PER_THREAD. Only the last
 // three need a current context. The error of the stream's context where it has one.
-Result<core::Stream*> stream_from(CUstream handle, DefaultStream default_stream);
+Result<core::Pinned<core::Stream>> stream_from(CUstream handle, DefaultStream default_stream);
 
 // `body(core::Stream&)`.
 template <class Body, class... Args>
@@ -121,7 +122,7 @@ CUresult call_on_stream(const char* name, CUstream stream, DefaultStream default
   return call(
       name,
       [&]() -> Result<void> {
-        Result<core::Stream*> found = stream_from(stream, default_stream);
+        Result<core::Pinned<core::Stream>> found = stream_from(stream, default_stream);
         if (!found) [[unlikely]]
           return found.error();
         return body(**found);
@@ -131,8 +132,8 @@ CUresult call_on_stream(const char* name, CUstream stream, DefaultStream default
 
 // The object behind a handle, or CUDA_ERROR_INVALID_HANDLE.
 template <class T>
-Result<T*> object_from(const void* handle, const char* what) {
-  T* object = core::find<T>(handle);
+Result<core::Pinned<T>> object_from(const void* handle, const char* what) {
+  core::Pinned<T> object = core::find<T>(handle);
   if (!object) [[unlikely]]
     return util::fail(CUDA_ERROR_INVALID_HANDLE, "{:#x} is no {}", reinterpret_cast<std::uintptr_t>(handle),
                       what);
@@ -157,7 +158,7 @@ CUresult call_on_object(const char* name, const void* handle, const char* what, 
   return call(
       name,
       [&]() -> Result<void> {
-        Result<T*> found = object_from<T>(handle, what);
+        Result<core::Pinned<T>> found = object_from<T>(handle, what);
         if (!found) [[unlikely]]
           return found.error();
         if (Result<void> status = context_of(**found).status(); !status) [[unlikely]]
