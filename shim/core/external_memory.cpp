@@ -80,9 +80,9 @@ Result<std::uint64_t> map_buffer(ExternalMemory& memory, const CUDA_EXTERNAL_MEM
     return fail(CUDA_ERROR_INVALID_VALUE, "mapping of {} bytes at {} of {} bytes, imported as {}", desc.size,
                 desc.offset, memory.limit(), memory.imported_size_);
   kfd::Device& device = memory.context_.device().opened();
-  auto allocation = std::make_unique<Allocation>();
+  auto allocation = std::make_shared<Allocation>();
   allocation->kind = AllocationKind::mapped;
-  allocation->context = &memory.context_;
+  allocation->context = memory.context_.shared_from_this();
   allocation->size = desc.size;
   if (memory.is_host()) {
     Result<std::shared_ptr<SharedMemory::View>> view = memory.host_.map(device, desc.offset, desc.size);

@@ -53,10 +53,9 @@ Result<std::shared_ptr<Module>> Module::load(Context& context, const void* image
 }
 
 Module::~Module() {
-  if (!code_buffers_.empty() || data_)
+  if (!code_buffers_.empty())
     context_.wait_for_work();
-  for (std::uint64_t address : addresses_)
-    driver().allocations().remove(address);
+  driver().allocations().remove(addresses_);
 }
 
 void Module::close() {
@@ -105,9 +104,9 @@ Result<void> Module::place_variables() {
       std::memcpy(bytes + offsets[i] + relocation.offset, &target,
                   std::min<std::size_t>(relocation.width, sizeof(target)));
     }
-    auto allocation = std::make_unique<Allocation>();
+    auto allocation = std::make_shared<Allocation>();
     allocation->kind = AllocationKind::module;
-    allocation->context = &context_;
+    allocation->context = context_.shared_from_this();
     allocation->base = address;
     allocation->size = std::max<std::uint64_t>(variables[i].size, 1);
     allocation->owner = data_;
