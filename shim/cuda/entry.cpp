@@ -12,6 +12,12 @@ void trace_result(const char* name, CUresult result) {
   util::log_trace("{} = {}", name, text ? text : "?");
 }
 
+util::Error refuse_in_state(CUresult state, const char* name) {
+  if (state == CUDA_ERROR_DEINITIALIZED)
+    return {state};
+  return util::fail(state, "{}: the driver is not initialised", name);
+}
+
 } // namespace detail
 
 bool known_context_flags(unsigned flags) {

@@ -42,6 +42,8 @@ void trace_call(const char* name, const Args&... args) {
 }
 
 void trace_result(const char* name, CUresult result);
+// A process that ends makes calls out of destructors, of which nobody wants to read.
+util::Error refuse_in_state(CUresult state, const char* name);
 
 } // namespace detail
 
@@ -71,7 +73,7 @@ CUresult call(const char* name, Body&& body, const Args&... args) noexcept {
       name,
       [&]() -> Result<void> {
         if (CUresult state = core::driver().state(); state != CUDA_SUCCESS) [[unlikely]]
-          return util::fail(state, "{}: the driver is not initialised", name);
+          return detail::refuse_in_state(state, name);
         if (core::this_thread().in_host_function) [[unlikely]]
           return util::fail(CUDA_ERROR_NOT_PERMITTED, "{}: a call from a host function", name);
         return body();
