@@ -61,13 +61,18 @@ Fault fault_of(const isa::Fault& from, const DispatchDescription& d, const isa::
 
 } // namespace
 
-void become_engine_thread(const char* name) {
-  pthread_setname_np(pthread_self(), name);
-  sigset_t all;
+std::thread start_engine_thread(std::string name, std::function<void()> body) {
+  sigset_t all, before;
   sigfillset(&all);
   for (int synchronous : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP})
     sigdelset(&all, synchronous);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  pthread_sigmask(SIG_SETMASK, &all, &before); // from its first instruction on
+  std::thread thread([name = std::move(name), body = std::move(body)] {
+    pthread_setname_np(pthread_self(), name.c_str());
+    body();
+  });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread;
 }
 
 std::string refuse(const DispatchDescription& d) {
@@ -192,7 +197,7 @@ std::shared_ptr<Dispatch> ShaderArray::start(DispatchDescription description,
     if (threads_.empty()) {
       const unsigned count = std::max(2u, std::thread::hardware_concurrency());
       for (unsigned i = 0; i < count; ++i)
-        threads_.emplace_back([this, i] { work(i); });
+        threads_.push_back(start_engine_thread(fmt::format("kfd-emu cu{}", i), [this] { work(); }));
     }
     const auto after = std::find_if(active_.begin(), active_.end(), [&](const auto& other) {
       return other->description_.priority < d.priority;
@@ -412,8 +417,7 @@ void ShaderArray::run_slice(Worker& worker, std::unique_lock<std::mutex>& lock) 
   retire_locked(worker, worker.turn);
 }
 
-void ShaderArray::work(unsigned index) {
-  become_engine_thread(fmt::format("kfd-emu cu{}", index).c_str());
+void ShaderArray::work() {
   Worker worker;
   std::unique_lock lock(mutex_);
   worker.wave_limit =

@@ -20,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -127,7 +128,7 @@ public:
 private:
   using Worker = struct ShaderWorker;
 
-  void work(unsigned index);
+  void work();
   bool take_locked(Worker& worker, const Dispatch* only);
   bool start_workgroup_locked(Worker& worker, const std::shared_ptr<Dispatch>& dispatch);
   void retire_locked(Worker& worker, std::size_t resident);
@@ -149,7 +150,7 @@ private:
   bool stopping_ = false;
 };
 
-// Names the calling engine thread and keeps the program's signals away from it.
-void become_engine_thread(const char* name);
+// An engine's thread, on which none of the program's signal handlers run. `name`: 15 characters at most.
+std::thread start_engine_thread(std::string name, std::function<void()> body);
 
 } // namespace emu::gpu

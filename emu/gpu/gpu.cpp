@@ -116,7 +116,6 @@ Step Gpu::Implementation::serve_queue(UserQueue& queue) {
 }
 
 void Gpu::Implementation::serve() {
-  become_engine_thread("kfd-emu cp");
   std::vector<std::shared_ptr<UserQueue>> serving;
   std::uint64_t serving_version = ~0ull;
   auto last_progress = Clock::now();
@@ -305,7 +304,7 @@ QueueId Gpu::create_queue(const QueueDescription& description) {
   i.queues.emplace(id, make_user_queue(id, description, i.trap_handler, i.shaders, i.wake));
   ++i.version;
   if (!i.command_processor.joinable())
-    i.command_processor = std::thread([&i] { i.serve(); });
+    i.command_processor = start_engine_thread("kfd-emu cp", [&i] { i.serve(); });
   i.wake->wake();
   return id;
 }

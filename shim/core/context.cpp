@@ -17,53 +17,100 @@ Context::Context(Device& device, unsigned flags, bool primary)
       legacy_(std::make_unique<Stream>(*this, StreamRole::legacy, CU_STREAM_DEFAULT, 0)),
       staging_(std::make_unique<Staging>(*this)), host_functions_(std::make_unique<HostFunctions>(*this)) {}
 
-Result<std::unique_ptr<Context>> Context::create(Device& device, unsigned flags, bool primary) {
+Result<std::shared_ptr<Context>> Context::create(Device& device, unsigned flags, bool primary) {
   Result<kfd::Device*> gpu = device.gpu();
   if (!gpu)
     return gpu.error();
   if (std::optional<kfd::Fault> fault = (*gpu)->fault())
     return util::fail(fault->code,
                       "no new context: a kernel has gone wrong, and the device is lost to this process");
-  std::unique_ptr<Context> context(new Context(device, flags, primary));
-  context->handle = driver().handles().insert(handle_kind, context.get());
-  context->legacy_->handle = driver().handles().insert(HandleKind::stream, context->legacy_.get());
-  if (!context->handle || !context->legacy_->handle)
+  HandleTable& handles = driver().handles();
+  std::shared_ptr<Context> context(new Context(device, flags, primary));
+  Stream& legacy = *context->legacy_;
+  Result<std::uint64_t> legacy_handle =
+      context->insert_child(HandleKind::stream, std::shared_ptr<Stream>(context, &legacy));
+  if (!legacy_handle)
+    return legacy_handle.error();
+  legacy.handle = *legacy_handle;
+  context->handle = handles.insert(handle_kind, context);
+  if (!context->handle) {
+    handles.erase(legacy.handle);
     return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "no handle left for a context");
+  }
   return context;
 }
 
+// Nobody uses it any more.
 Context::~Context() {
+  wait_for_work();
+  host_functions_.reset();
+  streams_.clear();
+  legacy_.reset();
+  staging_.reset();
+}
+
+void Context::close() {
   HandleTable& handles = driver().handles();
   handles.erase(handle);
+  std::unordered_set<std::uint64_t> children;
+  std::vector<std::shared_ptr<Stream>> streams;
+  {
+    std::lock_guard lock(mutex_);
+    closed_.store(true, std::memory_order_release);
+    children.swap(children_);
+    streams = streams_;
+  }
+  for (const std::shared_ptr<Stream>& stream : streams)
+    stream->close(CUDA_ERROR_CONTEXT_IS_DESTROYED);
+  legacy_->close(CUDA_ERROR_CONTEXT_IS_DESTROYED);
+  std::vector<Pinned<Module>> modules; // kernels of theirs may run
+  for (std::uint64_t child : children) {
+    if (Pinned<Module> module = find<Module>(child)) {
+      module->close();
+      modules.push_back(std::move(module));
+    }
+    handles.erase(child);
+  }
   release_outsiders();
-  if (!synchronize()) // after a fault there is nothing to wait for
-    device_.signals().give_up();
-  host_functions_.reset();
-  for (auto& [event, owner] : events_)
-    handles.erase(event->handle);
-  events_.clear();
-  for (auto& [link, owner] : links_)
-    handles.erase(link->handle);
-  for (auto& [module, owner] : modules_)
-    handles.erase(module->handle);
-  for (const std::shared_ptr<Stream>& stream : streams_)
-    handles.erase(stream->handle);
-  streams_.clear();
-  handles.erase(legacy_->handle);
-  legacy_.reset();
-  modules_.clear();
-  staging_.reset();
+  wait_for_work(); // a fault leaves nothing to wait for
+  modules.clear();
   driver().allocations().remove_all(*this);
 }
 
-void Context::release_outsiders() {
-  std::vector<ContextObserver*> observers;
+Result<void> Context::refuse_if_closed_locked() const {
+  if (closed_.load(std::memory_order_relaxed))
+    return util::fail(CUDA_ERROR_CONTEXT_IS_DESTROYED, "the context was destroyed meanwhile");
+  return {};
+}
+
+Result<std::uint64_t> Context::insert_child(HandleKind kind, std::shared_ptr<void> child) {
+  std::lock_guard lock(mutex_);
+  if (Result<void> open = refuse_if_closed_locked(); !open)
+    return open.error();
+  std::uint64_t inserted = driver().handles().insert(kind, child, shared_from_this());
+  if (!inserted)
+    return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "no handle left");
+  try {
+    children_.insert(inserted);
+  } catch (...) {
+    driver().handles().erase(inserted); // `child` is still here: nothing is destroyed under the lock
+    throw;
+  }
+  return inserted;
+}
+
+Result<void> Context::remove_child(std::uint64_t child) {
   {
     std::lock_guard lock(mutex_);
-    observers = observers_;
+    children_.erase(child);
   }
-  for (ContextObserver* observer : observers)
-    observer->context_going(*this);
+  if (!driver().handles().erase(child))
+    return util::fail(CUDA_ERROR_INVALID_HANDLE, "{:#x} was destroyed by another thread", child);
+  return {};
+}
+
+void Context::release_outsiders() {
+  device_.waits().release(this); // signals stand behind them
 }
 
 Result<void> Context::status() const {
@@ -72,24 +119,29 @@ Result<void> Context::status() const {
   return util::Error{device_.opened().fault()->code};
 }
 
-Result<Stream*> Context::create_stream(unsigned flags, int priority) {
-  auto stream = std::make_unique<Stream>(*this, StreamRole::user, flags, priority);
-  stream->handle = driver().handles().insert(Stream::handle_kind, stream.get());
-  if (!stream->handle)
-    return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "no handle left for a stream");
+Result<std::uint64_t> Context::create_stream(unsigned flags, int priority) {
+  auto stream = std::make_shared<Stream>(*this, StreamRole::user, flags, priority);
+  Result<std::uint64_t> added = add_child(stream);
+  if (!added)
+    return added;
   std::lock_guard lock(mutex_);
+  if (Result<void> open = refuse_if_closed_locked(); !open)
+    return open.error();
   reap_retired_locked();
   if (stream->blocking())
     blocking_count_.fetch_add(1, std::memory_order_release);
   streams_.push_back(std::move(stream));
-  return streams_.back().get();
+  return added;
 }
 
-void Context::destroy_stream(Stream* stream) {
-  driver().handles().erase(stream->handle);
+Result<void> Context::destroy_stream(Stream& stream) {
+  if (Result<void> removed = remove_child(stream.handle); !removed)
+    return removed;
+  stream.close(CUDA_ERROR_INVALID_HANDLE);
   std::lock_guard lock(mutex_);
-  retired_.insert(stream);
+  retired_.insert(&stream);
   reap_retired_locked();
+  return {};
 }
 
 void Context::reap_retired_locked() {
@@ -113,9 +165,11 @@ Result<Stream*> Context::per_thread_stream() {
   if (thread.stream_context == handle)
     return thread.stream;
   std::lock_guard lock(mutex_);
+  if (Result<void> open = refuse_if_closed_locked(); !open)
+    return open.error();
   auto found = thread_streams_.find(thread.id);
   if (found == thread_streams_.end()) {
-    auto stream = std::make_unique<Stream>(*this, StreamRole::per_thread, CU_STREAM_DEFAULT, 0);
+    auto stream = std::make_shared<Stream>(*this, StreamRole::per_thread, CU_STREAM_DEFAULT, 0);
     found = thread_streams_.emplace(thread.id, stream.get()).first;
     streams_.push_back(std::move(stream));
     blocking_count_.fetch_add(1, std::memory_order_release);
@@ -170,6 +224,15 @@ Result<void> Context::synchronize() {
   return synchronize_streams(true);
 }
 
+void Context::wait_for_work() noexcept {
+  try {
+    if (!synchronize() && device_.opened().fault()) // there is nothing to wait for
+      device_.signals().give_up();
+  } catch (const std::exception& problem) {
+    (void)util::fail(CUDA_ERROR_OUT_OF_MEMORY, "waiting for a context's work: {}", problem.what());
+  }
+}
+
 Result<void> Context::synchronize_blocking() {
   return synchronize_streams(false);
 }
@@ -178,66 +241,19 @@ Result<MarkerRef> Context::acquire_marker(kfd::SignalKind kind) {
   return device_.markers().acquire(kind);
 }
 
-Result<Event*> Context::create_event(unsigned flags) {
-  auto event = std::make_unique<Event>(*this, flags);
-  event->handle = driver().handles().insert(Event::handle_kind, event.get());
-  if (!event->handle)
-    return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "no handle left for an event");
-  std::lock_guard lock(mutex_);
-  Event* raw = event.get();
-  events_.emplace(raw, std::move(event));
-  return raw;
+Result<std::uint64_t> Context::create_event(unsigned flags) {
+  return add_child(std::make_shared<Event>(*this, flags));
 }
 
-void Context::destroy_event(Event* event) {
-  driver().handles().erase(event->handle);
-  std::lock_guard lock(mutex_);
-  events_.erase(event);
+Result<std::uint64_t> Context::create_link(const JitOptions& options) {
+  return add_child(std::make_shared<Link>(*this, options));
 }
 
-Result<Module*> Context::add_module(std::unique_ptr<Module> module) {
-  module->handle = driver().handles().insert(Module::handle_kind, module.get());
-  if (!module->handle)
-    return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "no handle left for a module");
-  std::lock_guard lock(mutex_);
-  Module* raw = module.get();
-  modules_.emplace(raw, std::move(module));
-  return raw;
-}
-
-Result<Link*> Context::create_link(const JitOptions& options) {
-  auto link = std::make_unique<Link>(*this, options);
-  link->handle = driver().handles().insert(Link::handle_kind, link.get());
-  if (!link->handle)
-    return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "no handle left for a link state");
-  std::lock_guard lock(mutex_);
-  Link* raw = link.get();
-  links_.emplace(raw, std::move(link));
-  return raw;
-}
-
-void Context::destroy_link(Link* link) {
-  driver().handles().erase(link->handle);
-  std::lock_guard lock(mutex_);
-  links_.erase(link);
-}
-
-Result<void> Context::destroy_module(Module* module) {
-  driver().handles().erase(module->handle);
-  Result<void> waited = synchronize();
-  std::lock_guard lock(mutex_);
-  modules_.erase(module);
-  return waited;
-}
-
-void Context::add_observer(ContextObserver* observer) {
-  std::lock_guard lock(mutex_);
-  observers_.push_back(observer);
-}
-
-void Context::remove_observer(ContextObserver* observer) {
-  std::lock_guard lock(mutex_);
-  std::erase(observers_, observer);
+Result<void> Context::destroy_module(Module& module) {
+  if (Result<void> removed = remove_child(module.handle); !removed)
+    return removed;
+  module.close();
+  return synchronize();
 }
 
 Result<std::size_t> Context::limit(CUlimit which) const {

@@ -18,10 +18,11 @@ constexpr std::uint64_t inline_bytes = 16 * 1024;
 // One side, after a look at what its address is.
 struct Side {
   std::uint64_t address = 0, pitch = 0, slice = 0;
-  bool gpu = false;    // the GPU reaches it
-  bool host = false;   // it is host memory, pinned or pageable
-  bool device = false; // it is not the CPU's: neither host memory nor managed
-  bool sync = false;   // CU_POINTER_ATTRIBUTE_SYNC_MEMOPS: copies of it are synchronous
+  bool gpu = false;                 // the GPU reaches it
+  bool host = false;                // it is host memory, pinned or pageable
+  bool device = false;              // it is not the CPU's: neither host memory nor managed
+  bool sync = false;                // CU_POINTER_ATTRIBUTE_SYNC_MEMOPS: copies of it are synchronous
+  std::shared_ptr<const void> keep; // the memory stays until the copy is in the stream
 };
 
 // From the first byte to behind the last one; false where that wraps around.
@@ -40,12 +41,13 @@ Result<Side> resolve(const CopySide& side, const CopyRequest& request) {
       __builtin_add_overflow(side.address, extent, &end))
     return util::fail(CUDA_ERROR_INVALID_VALUE, "copy: bad range at {:#x}", side.address);
   Side result = {side.address, side.pitch, side.slice};
-  std::optional<AllocationView> found = driver().allocations().find(side.address);
+  std::optional<HeldAllocation> found = driver().allocations().hold(side.address);
   if (found && found->contains(side.address, extent)) {
     result.gpu = true;
     result.host = found->is_host();
     result.device = !found->cpu_uses();
     result.sync = found->sync_memops;
+    result.keep = std::move(found->keep);
     return result;
   }
   bool host_memory = !found || found->cpu_uses();
@@ -276,7 +278,7 @@ Result<void> fill(Stream& stream, const FillRequest& request, bool synchronous) 
     return util::fail(CUDA_ERROR_INVALID_VALUE,
                       "memset: {:#x}, pitch {}, does not suit rows of {} values of {} bytes", request.address,
                       request.pitch, request.width, request.value_size);
-  std::optional<AllocationView> found = driver().allocations().find(request.address);
+  std::optional<HeldAllocation> found = driver().allocations().hold(request.address);
   if (!extent_of(region.width, region.height, 1, request.pitch, 0, extent) || !found ||
       !found->contains(request.address, extent))
     return util::fail(CUDA_ERROR_INVALID_VALUE,

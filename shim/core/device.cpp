@@ -148,29 +148,39 @@ void Device::release_channel(std::unique_ptr<Channel> channel, bool reusable) {
     signals_->wake();
 }
 
-Result<Context*> Device::retain_primary() {
+Result<std::shared_ptr<Context>> Device::retain_primary() {
   std::lock_guard lock(primary_mutex_);
   if (!primary_) {
-    Result<std::unique_ptr<Context>> context = Context::create(*this, primary_flags_, true);
+    Result<std::shared_ptr<Context>> context = Context::create(*this, primary_flags_, true);
     if (!context)
       return context.error();
     primary_ = std::move(*context);
   }
   ++primary_references_;
-  return primary_.get();
+  return primary_;
 }
 
 Result<void> Device::release_primary() {
-  std::lock_guard lock(primary_mutex_);
-  if (primary_references_ > 0 && --primary_references_ == 0)
-    primary_.reset();
+  std::shared_ptr<Context> last;
+  {
+    std::lock_guard lock(primary_mutex_);
+    if (primary_references_ > 0 && --primary_references_ == 0)
+      last = std::move(primary_);
+  }
+  if (last)
+    last->close();
   return {};
 }
 
 Result<void> Device::reset_primary() {
-  std::lock_guard lock(primary_mutex_);
-  primary_.reset();
-  primary_references_ = 0;
+  std::shared_ptr<Context> going;
+  {
+    std::lock_guard lock(primary_mutex_);
+    going = std::move(primary_);
+    primary_references_ = 0;
+  }
+  if (going)
+    going->close();
   return {};
 }
 
@@ -191,11 +201,13 @@ Device::PrimaryState Device::primary_state() {
 void Device::release_outsiders() {
   // At exit the GPU gets this long to reach what others wait for; then they are released all the same.
   constexpr std::chrono::seconds exit_patience{2};
+  std::shared_ptr<Context> primary;
   {
     std::lock_guard lock(primary_mutex_);
-    if (primary_)
-      primary_->release_outsiders();
+    primary = primary_;
   }
+  if (primary)
+    primary->release_outsiders();
   {
     std::lock_guard lock(mutex_);
     if (!gpu_)

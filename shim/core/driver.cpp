@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <core/device_names.hpp>
 
@@ -29,14 +30,32 @@ Driver& driver() {
   return *root;
 }
 
+namespace {
+// Before there are threads: a child that is forked while another one makes it would wait for it for ever.
+[[gnu::constructor]] void make_driver() {
+  static_cast<void>(driver());
+}
+} // namespace
+
+bool Driver::in_forked_child() const {
+  int initialised = process_id_.load(std::memory_order_acquire);
+  return forked_.load(std::memory_order_relaxed) || (initialised != 0 && initialised != ::getpid());
+}
+
 Result<void> Driver::initialise() {
+  if (in_forked_child()) // whose locks may be held by threads that it does not have
+    return util::fail(CUDA_ERROR_NOT_INITIALIZED, "cuInit in a process that was forked after an earlier one");
   std::lock_guard lock(mutex_);
   CUresult now = state();
   if (now == CUDA_SUCCESS)
     return {};
-  if (now != CUDA_ERROR_NOT_INITIALIZED || forked_)
-    return util::fail(now, "cuInit in a process that ends or was forked after an earlier cuInit");
-  return initialise_locked();
+  if (now != CUDA_ERROR_NOT_INITIALIZED)
+    return util::Error{now};
+  process_id_.store(::getpid(), std::memory_order_release);
+  Result<void> initialised = initialise_locked();
+  if (!initialised)
+    process_id_.store(0, std::memory_order_release);
+  return initialised;
 }
 
 Result<void> Driver::initialise_locked() {
@@ -80,41 +99,38 @@ Result<int> Driver::device_at(const char* pci_bus_id) const {
   return util::fail(CUDA_ERROR_INVALID_DEVICE, "no device at {}", pci_bus_id);
 }
 
-Result<Context*> Driver::create_context(Device& device, unsigned flags) {
-  Result<std::unique_ptr<Context>> context = Context::create(device, flags, false);
+Result<std::uint64_t> Driver::create_context(Device& device, unsigned flags) {
+  Result<std::shared_ptr<Context>> context = Context::create(device, flags, false);
   if (!context)
     return context.error();
   std::lock_guard lock(mutex_);
-  Context* raw = context->get();
-  contexts_.emplace(raw, std::move(*context));
-  return raw;
+  contexts_.emplace(context->get(), *context);
+  return (*context)->handle;
 }
 
-void Driver::destroy_context(Context* context) {
-  std::unique_ptr<Context> going;
+Result<void> Driver::destroy_context(Context& context) {
   {
     std::lock_guard lock(mutex_);
-    auto found = contexts_.find(context);
-    if (found == contexts_.end())
-      return;
-    going = std::move(found->second);
-    contexts_.erase(found);
+    if (contexts_.erase(&context) == 0) // the caller has it pinned
+      return util::fail(CUDA_ERROR_CONTEXT_IS_DESTROYED, "another thread has destroyed the context");
   }
+  context.close();
+  return {};
 }
 
 // Threads of the application may still be inside the driver, and its own destructors may call it later: so
 // nothing is freed here. The kernel takes the queues and the memory back when the process is gone.
 void Driver::tear_down() {
-  if (forked_ || state() != CUDA_SUCCESS)
+  if (in_forked_child() || state() != CUDA_SUCCESS)
     return;
   state_.store(CUDA_ERROR_DEINITIALIZED, std::memory_order_release);
-  std::vector<Context*> contexts;
+  std::vector<std::shared_ptr<Context>> contexts;
   {
     std::lock_guard lock(mutex_);
     for (auto& [raw, context] : contexts_)
-      contexts.push_back(raw);
+      contexts.push_back(context);
   }
-  for (Context* context : contexts)
+  for (const std::shared_ptr<Context>& context : contexts)
     context->release_outsiders();
   for (std::unique_ptr<Device>& device : devices_)
     device->release_outsiders();

@@ -7,7 +7,6 @@
 #include <core/context.hpp>
 #include <core/device.hpp>
 #include <core/driver.hpp>
-#include <core/externals.hpp>
 
 namespace shim::core {
 
@@ -52,12 +51,11 @@ Result<void> check(const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc) {
 ExternalMemory::ExternalMemory(Context& context, std::uint64_t imported_size)
     : context_(context), imported_size_(imported_size) {}
 
-Result<ExternalMemory*> import_external_memory(Context& context,
-                                               const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc) {
+Result<std::uint64_t> import_external_memory(Context& context, const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc) {
   if (Result<void> checked = check(desc); !checked)
     return checked.error();
   int theirs = desc.handle.fd;
-  std::unique_ptr<ExternalMemory> memory(new ExternalMemory(context, desc.size));
+  std::shared_ptr<ExternalMemory> memory(new ExternalMemory(context, desc.size));
   if (SharedMemory::is_behind(theirs)) {
     Result<SharedMemory> host = SharedMemory::open(theirs, desc.size);
     if (!host)
@@ -69,8 +67,9 @@ Result<ExternalMemory*> import_external_memory(Context& context,
       return object.error();
     memory->object_ = *std::move(object);
   }
-  ExternalMemory* added = context.externals().add(std::move(memory));
-  ::close(theirs); // the import has succeeded: it was given to us
+  Result<std::uint64_t> added = context.add_child(std::move(memory));
+  if (added)
+    ::close(theirs); // the import has succeeded: it was given to us
   return added;
 }
 
@@ -81,9 +80,9 @@ Result<std::uint64_t> map_buffer(ExternalMemory& memory, const CUDA_EXTERNAL_MEM
     return fail(CUDA_ERROR_INVALID_VALUE, "mapping of {} bytes at {} of {} bytes, imported as {}", desc.size,
                 desc.offset, memory.limit(), memory.imported_size_);
   kfd::Device& device = memory.context_.device().opened();
-  auto allocation = std::make_unique<Allocation>();
+  auto allocation = std::make_shared<Allocation>();
   allocation->kind = AllocationKind::mapped;
-  allocation->context = &memory.context_;
+  allocation->context = memory.context_.shared_from_this();
   allocation->size = desc.size;
   if (memory.is_host()) {
     Result<std::shared_ptr<SharedMemory::View>> view = memory.host_.map(device, desc.offset, desc.size);
@@ -102,10 +101,6 @@ Result<std::uint64_t> map_buffer(ExternalMemory& memory, const CUDA_EXTERNAL_MEM
   if (!inserted)
     return inserted.error();
   return inserted->base;
-}
-
-void destroy_external_memory(ExternalMemory* memory) {
-  memory->context().externals().remove(memory);
 }
 
 } // namespace shim::core

@@ -7,7 +7,6 @@
 
 #include <core/context.hpp>
 #include <core/device.hpp>
-#include <core/externals.hpp>
 #include <core/stream.hpp>
 #include <core/wait_relay.hpp>
 #include <util/small_vector.hpp>
@@ -303,8 +302,8 @@ void SharedSemaphore::release_waiters(const Context* context) {
   complete(reached);
 }
 
-Result<ExternalSemaphore*> import_external_semaphore(Context& context,
-                                                     const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc) {
+Result<std::uint64_t> import_external_semaphore(Context& context,
+                                                const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc) {
   Result<SemaphoreType> type = check(desc);
   if (!type)
     return type.error();
@@ -315,9 +314,10 @@ Result<ExternalSemaphore*> import_external_semaphore(Context& context,
   auto shared = std::make_shared<SharedSemaphore>();
   shared->type = *type;
   shared->syncobj = *std::move(syncobj);
-  ExternalSemaphore* added =
-      context.externals().add(std::make_unique<ExternalSemaphore>(&context, std::move(shared)));
-  ::close(desc.handle.fd); // the import has succeeded: it was given to us
+  Result<std::uint64_t> added =
+      context.add_child(std::make_shared<ExternalSemaphore>(&context, std::move(shared)));
+  if (added)
+    ::close(desc.handle.fd); // the import has succeeded: it was given to us
   return added;
 }
 
@@ -409,14 +409,15 @@ Result<void> wait_semaphores(Stream& stream, std::span<const SemaphoreOperation>
     for (std::size_t i = 0; i < operations.size(); ++i)
       commit(stream, operations[i], steps[i]);
   }
+  Result<void> put;
   for (Step& step : steps)
     if (step.marker)
-      stream.wait_ordered(std::move(step.marker));
-  return {};
-}
-
-void destroy_external_semaphore(ExternalSemaphore* semaphore) {
-  semaphore->context().externals().remove(semaphore);
+      if (Result<void> waiting = stream.wait_ordered(std::move(step.marker)); !waiting)
+        put = waiting;
+  // What was armed after a context that goes has released its waits.
+  if (!put && stream.context().closed())
+    stream.context().device().waits().release(&stream.context());
+  return put;
 }
 
 } // namespace shim::core

@@ -9,7 +9,7 @@ HandleTable::~HandleTable() {
     delete chunk.load(std::memory_order_relaxed);
 }
 
-std::uint64_t HandleTable::insert(HandleKind kind, void* object) {
+std::uint64_t HandleTable::insert(HandleKind kind, std::shared_ptr<void> object, std::shared_ptr<void> keep) {
   std::lock_guard lock(mutex_);
   std::size_t index;
   if (free_head_ < free_.size()) {
@@ -34,25 +34,46 @@ std::uint64_t HandleTable::insert(HandleKind kind, void* object) {
     slot.generation = 1;
   std::uint64_t handle = (slot.generation << generation_shift) | (index << index_shift) |
                          (static_cast<std::uint64_t>(kind) << kind_shift);
-  slot.object.store(object, std::memory_order_relaxed);
+  slot.index = static_cast<std::uint32_t>(index);
+  slot.object = std::move(object);
+  slot.keep = std::move(keep);
+  slot.state.fetch_sub(given_up,
+                       std::memory_order_release); // the pins of those who look for old handles stay
   slot.handle.store(handle, std::memory_order_release);
   ++alive_;
   return handle;
 }
 
-void HandleTable::erase(std::uint64_t handle) {
-  std::lock_guard lock(mutex_);
-  std::uint64_t index = (handle >> index_shift) & index_mask;
-  Chunk* chunk = chunks_[index / chunk_slots].load(std::memory_order_relaxed);
-  if (!chunk || handle == 0)
+bool HandleTable::erase(std::uint64_t handle) {
+  Slot* slot;
+  {
+    std::lock_guard lock(mutex_);
+    std::uint64_t index = (handle >> index_shift) & index_mask;
+    Chunk* chunk = chunks_[index / chunk_slots].load(std::memory_order_relaxed);
+    if (!chunk || handle == 0)
+      return false;
+    slot = &(*chunk)[index % chunk_slots];
+    if (slot->handle.load(std::memory_order_relaxed) != handle)
+      return false;
+    slot->handle.store(0, std::memory_order_release);
+    --alive_;
+  }
+  if (slot->state.fetch_or(erased, std::memory_order_acq_rel) == 0)
+    give_up(*slot);
+  return true;
+}
+
+// Several may come here, one after the other saw the last pin go: a late look at an old handle is a pin, too.
+void HandleTable::give_up(Slot& slot) {
+  std::uint32_t expected = erased;
+  if (!slot.state.compare_exchange_strong(expected, given_up, std::memory_order_acq_rel))
     return;
-  Slot& slot = (*chunk)[index % chunk_slots];
-  if (slot.handle.load(std::memory_order_relaxed) != handle)
-    return;
-  slot.handle.store(0, std::memory_order_release);
-  slot.object.store(nullptr, std::memory_order_relaxed);
-  free_.push_back(static_cast<std::uint32_t>(index));
-  --alive_;
+  std::shared_ptr<void> object = std::move(slot.object), keep = std::move(slot.keep);
+  {
+    std::lock_guard lock(mutex_);
+    free_.push_back(slot.index);
+  }
+  object.reset();
 }
 
 bool HandleTable::was(HandleKind kind, std::uint64_t handle) const {

@@ -1,6 +1,7 @@
 #include <core/memory.hpp>
 
 #include <algorithm>
+#include <span>
 
 #include <core/driver.hpp>
 
@@ -11,7 +12,23 @@ namespace {
 constexpr std::uint64_t pitch_alignment = 256; // CU_DEVICE_ATTRIBUTE_TEXTURE_PITCH_ALIGNMENT
 
 AllocationView view_of(const Allocation& a) {
-  return {a.kind, a.context, a.base, a.size, a.flags, a.id, a.sync_memops};
+  return {a.kind, a.context->handle, a.context->device().ordinal(), a.base, a.size, a.flags,
+          a.id,   a.sync_memops};
+}
+
+// These are of one context, and out of the table, so that nobody new can hold them. Those who did until now
+// have put their work into streams; those who still do wait for it themselves.
+Result<void> wait_until_unused(std::span<const std::shared_ptr<Allocation>> removed) {
+  if (removed.empty())
+    return {};
+  std::vector<Allocation*> only_ours;
+  for (const std::shared_ptr<Allocation>& allocation : removed)
+    if (allocation.use_count() == 1)
+      only_ours.push_back(allocation.get());
+  Result<void> waited = removed.front()->context->synchronize();
+  for (Allocation* allocation : only_ours)
+    allocation->in_use = false;
+  return waited;
 }
 
 Result<std::uint64_t> allocate(Context& context, AllocationKind kind, kfd::MemoryKind memory,
@@ -25,9 +42,9 @@ Result<std::uint64_t> allocate(Context& context, AllocationKind kind, kfd::Memor
       context.device().opened().allocate(memory, size, {.host_access = memory == kfd::MemoryKind::gtt});
   if (!buffer)
     return buffer.error();
-  auto allocation = std::make_unique<Allocation>();
+  auto allocation = std::make_shared<Allocation>();
   allocation->kind = kind;
-  allocation->context = &context;
+  allocation->context = context.shared_from_this();
   allocation->base = buffer->address();
   allocation->size = size;
   allocation->flags = flags;
@@ -40,18 +57,17 @@ Result<std::uint64_t> allocate(Context& context, AllocationKind kind, kfd::Memor
   return inserted->base;
 }
 
-// Takes the allocation out of the table once nothing runs that may use it.
-Result<void> release(std::uint64_t base) {
-  std::unique_ptr<Allocation> allocation = driver().allocations().remove(base);
-  if (!allocation)
-    return util::fail(CUDA_ERROR_INVALID_VALUE, "no allocation begins at {:#x}", base);
-  return allocation->context->synchronize();
-}
-
 } // namespace
 
-Result<AllocationView> AllocationTable::insert(std::unique_ptr<Allocation> allocation) {
+Allocation::~Allocation() {
+  if (in_use)
+    context->wait_for_work();
+}
+
+Result<AllocationView> AllocationTable::insert(std::shared_ptr<Allocation> allocation) {
   std::unique_lock lock(mutex_);
+  if (allocation->context->closed())
+    return util::fail(CUDA_ERROR_CONTEXT_IS_DESTROYED, "the context was destroyed meanwhile");
   auto next = by_base_.lower_bound(allocation->base);
   bool overlaps = next != by_base_.end() && next->second->base < allocation->end();
   if (next != by_base_.begin())
@@ -61,19 +77,29 @@ Result<AllocationView> AllocationTable::insert(std::unique_ptr<Allocation> alloc
                       allocation->base, allocation->end());
   allocation->id = next_id_++;
   AllocationView view = view_of(*allocation);
-  by_base_.emplace(allocation->base, std::move(allocation));
+  by_base_.emplace(allocation->base, allocation);
+  allocation->in_use = true;
   return view;
+}
+
+const std::shared_ptr<Allocation>* AllocationTable::find_locked(std::uint64_t address) const {
+  auto next = by_base_.upper_bound(address);
+  if (next == by_base_.begin())
+    return nullptr;
+  const std::shared_ptr<Allocation>& candidate = std::prev(next)->second;
+  return address < candidate->end() ? &candidate : nullptr;
 }
 
 std::optional<AllocationView> AllocationTable::find(std::uint64_t address) const {
   std::shared_lock lock(mutex_);
-  auto next = by_base_.upper_bound(address);
-  if (next == by_base_.begin())
-    return std::nullopt;
-  const Allocation& candidate = *std::prev(next)->second;
-  if (address >= candidate.end())
-    return std::nullopt;
-  return view_of(candidate);
+  const std::shared_ptr<Allocation>* found = find_locked(address);
+  return found ? std::optional(view_of(**found)) : std::nullopt;
+}
+
+std::optional<HeldAllocation> AllocationTable::hold(std::uint64_t address) const {
+  std::shared_lock lock(mutex_);
+  const std::shared_ptr<Allocation>* found = find_locked(address);
+  return found ? std::optional(HeldAllocation{view_of(**found), *found}) : std::nullopt;
 }
 
 bool AllocationTable::overlaps(std::uint64_t address, std::uint64_t size) const {
@@ -84,36 +110,52 @@ bool AllocationTable::overlaps(std::uint64_t address, std::uint64_t size) const 
   return next != by_base_.begin() && std::prev(next)->second->end() > address;
 }
 
-std::unique_ptr<Allocation> AllocationTable::remove(std::uint64_t base) {
-  std::unique_lock lock(mutex_);
-  auto found = by_base_.find(base);
-  if (found == by_base_.end())
-    return nullptr;
-  std::unique_ptr<Allocation> allocation = std::move(found->second);
-  by_base_.erase(found);
-  return allocation;
+Result<void> AllocationTable::remove(std::uint64_t base) {
+  std::shared_ptr<Allocation> allocation;
+  {
+    std::unique_lock lock(mutex_);
+    auto found = by_base_.find(base);
+    if (found == by_base_.end())
+      return util::fail(CUDA_ERROR_INVALID_VALUE, "no allocation begins at {:#x}", base);
+    allocation = std::move(found->second);
+    by_base_.erase(found);
+  }
+  return wait_until_unused({&allocation, 1});
 }
 
-std::vector<std::unique_ptr<Allocation>> AllocationTable::remove_all(const Context& context) {
-  std::vector<std::unique_ptr<Allocation>> removed;
-  std::unique_lock lock(mutex_);
-  for (auto it = by_base_.begin(); it != by_base_.end();) {
-    if (it->second->context == &context) {
-      removed.push_back(std::move(it->second));
-      it = by_base_.erase(it);
-    } else {
-      ++it;
+void AllocationTable::remove(const std::vector<std::uint64_t>& bases) {
+  std::vector<std::shared_ptr<Allocation>> removed;
+  {
+    std::unique_lock lock(mutex_);
+    for (std::uint64_t base : bases)
+      if (auto found = by_base_.extract(base))
+        removed.push_back(std::move(found.mapped()));
+  }
+  (void)wait_until_unused(removed);
+}
+
+void AllocationTable::remove_all(const Context& context) {
+  std::vector<std::shared_ptr<Allocation>> removed;
+  {
+    std::unique_lock lock(mutex_);
+    for (auto it = by_base_.begin(); it != by_base_.end();) {
+      if (it->second->context.get() == &context) {
+        removed.push_back(std::move(it->second));
+        it = by_base_.erase(it);
+      } else {
+        ++it;
+      }
     }
   }
-  return removed;
+  (void)wait_until_unused(removed);
 }
 
 bool AllocationTable::set_sync_memops(std::uint64_t address, bool on) {
   std::unique_lock lock(mutex_);
-  auto next = by_base_.upper_bound(address);
-  if (next == by_base_.begin() || address >= std::prev(next)->second->end())
+  const std::shared_ptr<Allocation>* found = find_locked(address);
+  if (!found)
     return false;
-  std::prev(next)->second->sync_memops = on;
+  (*found)->sync_memops = on;
   return true;
 }
 
@@ -165,7 +207,7 @@ Result<void> free_device(std::uint64_t address) {
   std::optional<AllocationView> found = driver().allocations().find(address);
   if (!found || found->base != address || found->is_host() || found->kind == AllocationKind::module)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemFree: {:#x} is not an allocation", address);
-  return release(address);
+  return driver().allocations().remove(address);
 }
 
 Result<void*> allocate_host(Context& context, std::uint64_t size, unsigned flags) {
@@ -188,7 +230,7 @@ Result<void> free_host(void* pointer) {
   std::optional<AllocationView> found = driver().allocations().find(address);
   if (!found || found->base != address || found->kind != AllocationKind::host)
     return util::fail(CUDA_ERROR_INVALID_VALUE, "cuMemFreeHost: {:#x} is not such memory", address);
-  return release(address);
+  return driver().allocations().remove(address);
 }
 
 Result<void> register_host(Context& context, void* pointer, std::uint64_t size, unsigned flags) {
@@ -211,9 +253,9 @@ Result<void> register_host(Context& context, void* pointer, std::uint64_t size, 
   Result<PinnedRange> pages = context.device().pinned_pages().pin(address, size);
   if (!pages)
     return pages.error();
-  auto allocation = std::make_unique<Allocation>();
+  auto allocation = std::make_shared<Allocation>();
   allocation->kind = AllocationKind::registered;
-  allocation->context = &context;
+  allocation->context = context.shared_from_this();
   allocation->base = address;
   allocation->size = size;
   allocation->flags = (flags & ~CU_MEMHOSTREGISTER_PORTABLE) | CU_MEMHOSTREGISTER_DEVICEMAP;
@@ -233,7 +275,7 @@ Result<void> unregister_host(void* pointer) {
   if (!found)
     return util::fail(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, "cuMemHostUnregister: {:#x} is not registered",
                       address);
-  return release(address);
+  return driver().allocations().remove(address);
 }
 
 Result<AllocationView> find_host(const void* pointer) {

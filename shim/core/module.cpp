@@ -36,7 +36,7 @@ void write_log(const std::string& text, char* buffer, std::size_t& size) {
 Module::Module(Context& context, std::shared_ptr<const jit::Module> code, unsigned optimization)
     : context_(context), code_(std::move(code)), optimization_(optimization) {}
 
-Result<std::unique_ptr<Module>> Module::load(Context& context, const void* image, JitOptions& options) {
+Result<std::shared_ptr<Module>> Module::load(Context& context, const void* image, JitOptions& options) {
   std::string unpacked;
   Result<std::string_view> ptx = find_ptx(image, unpacked);
   jit::Log log;
@@ -46,18 +46,28 @@ Result<std::unique_ptr<Module>> Module::load(Context& context, const void* image
   write_log(log.info, options.info_log, options.info_log_size);
   if (!code)
     return code.error();
-  std::unique_ptr<Module> module(new Module(context, std::move(*code), options.optimization));
+  std::shared_ptr<Module> module(new Module(context, std::move(*code), options.optimization));
   if (Result<void> placed = module->place_variables(); !placed)
     return placed.error();
   return module;
 }
 
 Module::~Module() {
-  HandleTable& handles = driver().handles();
-  for (auto& [entry, function] : functions_)
-    handles.erase(function->handle);
-  for (std::uint64_t address : addresses_)
-    driver().allocations().remove(address);
+  if (!code_buffers_.empty())
+    context_.wait_for_work();
+  driver().allocations().remove(addresses_);
+}
+
+void Module::close() {
+  std::vector<std::uint64_t> handles;
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+    for (auto& [entry, function] : functions_)
+      handles.push_back(function->handle);
+  }
+  for (std::uint64_t function : handles)
+    driver().handles().erase(function);
 }
 
 Result<void> Module::place_variables() {
@@ -95,9 +105,9 @@ Result<void> Module::place_variables() {
       std::memcpy(bytes + offsets[i] + relocation.offset, &target,
                   std::min<std::size_t>(relocation.width, sizeof(target)));
     }
-    auto allocation = std::make_unique<Allocation>();
+    auto allocation = std::make_shared<Allocation>();
     allocation->kind = AllocationKind::module;
-    allocation->context = &context_;
+    allocation->context = context_.shared_from_this();
     allocation->base = address;
     allocation->size = std::max<std::uint64_t>(variables[i].size, 1);
     allocation->owner = data_;
@@ -110,7 +120,7 @@ Result<void> Module::place_variables() {
   return {};
 }
 
-Result<Function*> Module::function(std::string_view name) {
+Result<std::uint64_t> Module::function(std::string_view name) {
   const std::vector<jit::Entry>& entries = code_->info().entries;
   auto entry =
       std::find_if(entries.begin(), entries.end(), [&](const jit::Entry& e) { return e.name == name; });
@@ -118,14 +128,18 @@ Result<Function*> Module::function(std::string_view name) {
     return util::fail(CUDA_ERROR_NOT_FOUND, "module: no kernel {}", name);
   auto index = static_cast<std::size_t>(entry - entries.begin());
   std::lock_guard lock(mutex_);
+  if (closed_)
+    return util::fail(CUDA_ERROR_INVALID_HANDLE, "module: it was unloaded meanwhile");
   std::unique_ptr<Function>& function = functions_[index];
-  if (!function) {
+  if (!function)
     function = std::make_unique<Function>(*this, index);
-    function->handle = driver().handles().insert(Function::handle_kind, function.get());
-    if (!function->handle)
-      return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "no handle left for a function");
-  }
-  return function.get();
+  if (function->handle == 0)
+    function->handle = driver().handles().insert(
+        Function::handle_kind, std::shared_ptr<Function>(shared_from_this(), function.get()),
+        context_.shared_from_this());
+  if (function->handle == 0)
+    return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "no handle left for a function");
+  return function->handle;
 }
 
 Result<Module::Global> Module::global(std::string_view name) const {
@@ -159,11 +173,11 @@ Result<std::uint64_t> Module::place_code(const std::vector<std::byte>& image, st
   return address;
 }
 
-Result<Module*> load_module(Context& context, const void* image, JitOptions& options) {
-  Result<std::unique_ptr<Module>> module = Module::load(context, image, options);
+Result<std::uint64_t> load_module(Context& context, const void* image, JitOptions& options) {
+  Result<std::shared_ptr<Module>> module = Module::load(context, image, options);
   if (!module)
     return module.error();
-  return context.add_module(std::move(*module));
+  return context.add_child(std::move(*module));
 }
 
 Result<std::vector<char>> read_module_file(const char* path) {

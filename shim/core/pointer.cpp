@@ -41,7 +41,7 @@ void put_known(void* out, CUpointer_attribute which, const AllocationView& alloc
                std::uint64_t address) {
   switch (which) {
   case CU_POINTER_ATTRIBUTE_CONTEXT:
-    put<std::uint64_t>(out, allocation.context->handle);
+    put<std::uint64_t>(out, allocation.context);
     return;
   case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
     put<unsigned>(out, allocation.is_host() ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE);
@@ -60,7 +60,7 @@ void put_known(void* out, CUpointer_attribute which, const AllocationView& alloc
     put<unsigned>(out, allocation.kind == AllocationKind::managed);
     return;
   case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
-    put<int>(out, allocation.context->device().ordinal());
+    put<int>(out, allocation.device);
     return;
   default:
     return;

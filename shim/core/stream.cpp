@@ -41,18 +41,25 @@ Result<void> Stream::record(MarkerRef marker) {
 Result<void> Stream::wait(MarkerRef marker) {
   if (Result<void> ordered = order(); !ordered)
     return ordered;
-  wait_ordered(std::move(marker));
-  return {};
+  return wait_ordered(std::move(marker));
 }
 
-void Stream::wait_ordered(MarkerRef marker) {
-  if (!marker->done())
-    enqueue_surely(std::unique_lock(mutex_), WaitCommand{std::move(marker)});
+Result<void> Stream::wait_ordered(MarkerRef marker) {
+  if (marker->done())
+    return {};
+  std::unique_lock lock(mutex_);
+  if (Result<void> open = refuse_if_closed_locked(); !open)
+    return open;
+  enqueue_surely(std::move(lock), WaitCommand{std::move(marker)});
+  return {};
 }
 
 Result<void> Stream::enqueue(std::unique_lock<std::mutex> lock, Command command, Counts counts) {
   if (Result<void> ready = ready_locked(lock); !ready)
     return ready;
+  if (counts == Counts::yes) // ready_locked() may have released the lock
+    if (Result<void> open = refuse_if_closed_locked(); !open)
+      return open;
   enqueue_surely(std::move(lock), std::move(command), counts);
   return {};
 }
@@ -227,6 +234,12 @@ void Stream::abandon() {
     if (auto* signal = std::get_if<SignalCommand>(&command))
       context_.device().signals().perform(*signal);
   }
+}
+
+void Stream::close(CUresult why) {
+  std::lock_guard lock(mutex_);
+  if (closed_ == CUDA_SUCCESS)
+    closed_ = why;
 }
 
 // --- queues ---

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
+#include <pthread.h>
+#include <utility>
 #include <vector>
 
 #include <core/context.hpp>
@@ -11,25 +14,44 @@ namespace shim::core {
 
 namespace {
 
+thread_local constinit ThreadState state;
+
 // The part that needs a destructor.
 struct ThreadLists {
   std::vector<std::uint64_t> below; // the stack of contexts, without its top
   std::vector<std::uint64_t> stream_contexts;
-
-  ~ThreadLists() {
-    if (driver().state() != CUDA_SUCCESS)
-      return;
-    for (std::uint64_t handle : stream_contexts)
-      if (auto* context = static_cast<Context*>(driver().handles().find(HandleKind::context, handle)))
-        context->drop_thread_stream(this_thread().id);
-  }
 };
+thread_local constinit ThreadLists* thread_lists = nullptr;
 
-thread_local constinit ThreadState state;
+void end_thread(void*) {
+  std::unique_ptr<ThreadLists> going(std::exchange(thread_lists, nullptr));
+  state.stream_context = 0;
+  state.stream = nullptr;
+  if (!going || driver().state() != CUDA_SUCCESS)
+    return;
+  for (std::uint64_t handle : going->stream_contexts)
+    if (Pinned<Context> context = find<Context>(handle))
+      context->drop_thread_stream(this_thread().id);
+}
+
+// Its destructor runs behind those of the application's thread_local objects, which may still make calls, and
+// again where a call comes later still.
+pthread_key_t thread_end_key() {
+  static const pthread_key_t key = [] {
+    pthread_key_t made = 0;
+    if (int err = pthread_key_create(&made, end_thread))
+      static_cast<void>(util::fail_errno("pthread_key_create", err));
+    return made;
+  }();
+  return key;
+}
 
 ThreadLists& lists() {
-  thread_local ThreadLists value;
-  return value;
+  if (!thread_lists) {
+    thread_lists = new ThreadLists;
+    pthread_setspecific(thread_end_key(), thread_lists);
+  }
+  return *thread_lists;
 }
 
 } // namespace
@@ -45,17 +67,17 @@ void note_thread_stream(std::uint64_t context) {
   lists().stream_contexts.push_back(context);
 }
 
-Result<Context*> current_context_even_if_faulted() {
+Result<Pinned<Context>> current_context_even_if_faulted() {
   if (state.current == 0)
     return util::fail(CUDA_ERROR_INVALID_CONTEXT, "no context is current to this thread");
-  void* context = driver().handles().find(HandleKind::context, state.current);
+  Pinned<Context> context = find<Context>(state.current);
   if (!context)
     return util::fail(CUDA_ERROR_CONTEXT_IS_DESTROYED, "the current context was destroyed");
-  return static_cast<Context*>(context);
+  return context;
 }
 
-Result<Context*> current_context() {
-  Result<Context*> context = current_context_even_if_faulted();
+Result<Pinned<Context>> current_context() {
+  Result<Pinned<Context>> context = current_context_even_if_faulted();
   if (!context)
     return context;
   if (Result<void> status = (*context)->status(); !status)
@@ -83,9 +105,9 @@ Result<std::uint64_t> pop_current() {
 
 void set_current(std::uint64_t handle) {
   state.current = handle;
-  if (handle == 0 && !lists().below.empty()) {
-    state.current = lists().below.back();
-    lists().below.pop_back();
+  if (handle == 0 && thread_lists && !thread_lists->below.empty()) {
+    state.current = thread_lists->below.back();
+    thread_lists->below.pop_back();
   }
 }
 

@@ -8,8 +8,8 @@ namespace {
 
 constexpr unsigned context_api_version = 3020; // what cuCtxCreate_v2 makes
 
-Result<core::Context*> context_from(CUcontext handle) {
-  core::Context* context = core::find<core::Context>(handle);
+Result<core::Pinned<core::Context>> context_from(CUcontext handle) {
+  core::Pinned<core::Context> context = core::find<core::Context>(handle);
   if (!context)
     return util::fail(CUDA_ERROR_INVALID_CONTEXT, "{:#x} is no context",
                       reinterpret_cast<std::uintptr_t>(handle));
@@ -29,11 +29,11 @@ CUresult cuCtxCreate_v2(CUcontext* context, unsigned int flags, CUdevice device)
         Result<core::Device*> found = core::driver().device(device);
         if (!found)
           return found.error();
-        Result<core::Context*> made = core::driver().create_context(**found, flags);
+        Result<std::uint64_t> made = core::driver().create_context(**found, flags);
         if (!made)
           return made.error();
-        core::push_current((*made)->handle);
-        *context = to_handle<CUcontext>((*made)->handle);
+        core::push_current(*made);
+        *context = to_handle<CUcontext>(*made);
         return {};
       },
       context, flags, device);
@@ -45,9 +45,9 @@ CUresult cuCtxDestroy_v2(CUcontext context) {
       [&]() -> Result<void> {
         if (!context)
           return util::fail(CUDA_ERROR_INVALID_VALUE, "cuCtxDestroy: a null context");
-        if (core::was_handle<core::Context>(context))
-          return util::fail(CUDA_ERROR_CONTEXT_IS_DESTROYED, "cuCtxDestroy: it is destroyed already");
-        Result<core::Context*> found = context_from(context);
+        Result<core::Pinned<core::Context>> found = context_from(context);
+        if (!found && core::was_handle<core::Context>(context))
+          return util::Error{CUDA_ERROR_CONTEXT_IS_DESTROYED};
         if (!found)
           return found.error();
         if ((*found)->primary())
@@ -55,8 +55,7 @@ CUresult cuCtxDestroy_v2(CUcontext context) {
                             "cuCtxDestroy: primary contexts are released, not destroyed");
         if (core::current_handle() == (*found)->handle)
           core::set_current(0);
-        core::driver().destroy_context(*found);
-        return {};
+        return core::driver().destroy_context(**found);
       },
       context);
 }
@@ -67,7 +66,7 @@ CUresult cuCtxPushCurrent_v2(CUcontext context) {
       [&]() -> Result<void> {
         if (!context)
           return util::fail(CUDA_ERROR_INVALID_VALUE, "cuCtxPushCurrent: a null context");
-        Result<core::Context*> found = context_from(context);
+        Result<core::Pinned<core::Context>> found = context_from(context);
         if (!found)
           return found.error();
         core::push_current((*found)->handle);
@@ -98,7 +97,7 @@ CUresult cuCtxSetCurrent(CUcontext context) {
           core::set_current(0);
           return {};
         }
-        Result<core::Context*> found = context_from(context);
+        Result<core::Pinned<core::Context>> found = context_from(context);
         if (!found)
           return found.error();
         core::set_current((*found)->handle);
@@ -219,7 +218,7 @@ CUresult cuCtxGetApiVersion(CUcontext context, unsigned int* version) {
       [&]() -> Result<void> {
         if (Result<void> given = require("cuCtxGetApiVersion", version); !given)
           return given;
-        Result<core::Context*> found = context ? context_from(context) : core::current_context();
+        Result<core::Pinned<core::Context>> found = context ? context_from(context) : core::current_context();
         if (!found)
           return found.error();
         *version = context_api_version;
@@ -260,7 +259,7 @@ CUresult cuCtxDetach(CUcontext context) {
   return call(
       "cuCtxDetach",
       [&]() -> Result<void> {
-        Result<core::Context*> found = context_from(context);
+        Result<core::Pinned<core::Context>> found = context_from(context);
         if (!found)
           return found.error();
         if (core::current_handle() != (*found)->handle)
@@ -268,8 +267,7 @@ CUresult cuCtxDetach(CUcontext context) {
         if (--(*found)->attach_count > 0)
           return {};
         core::set_current(0);
-        core::driver().destroy_context(*found);
-        return {};
+        return core::driver().destroy_context(**found);
       },
       context);
 }

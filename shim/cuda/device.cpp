@@ -178,7 +178,7 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
       [&](core::Device& found) -> Result<void> {
         if (Result<void> given = require("cuDevicePrimaryCtxRetain", context); !given)
           return given;
-        Result<core::Context*> primary = found.retain_primary();
+        Result<std::shared_ptr<core::Context>> primary = found.retain_primary();
         if (!primary)
           return primary.error();
         *context = to_handle<CUcontext>((*primary)->handle);
@@ -260,13 +260,12 @@ CUresult cuDeviceGetP2PAttribute(int* value, CUdevice_P2PAttribute attribute, CU
 
 namespace {
 
-Result<core::Context*> peer_of(CUcontext peer, const char* name) {
-  core::Context* other = core::find<core::Context>(peer);
-  if (!other)
-    return util::fail(core::was_handle<core::Context>(peer) ? CUDA_ERROR_CONTEXT_IS_DESTROYED
-                                                            : CUDA_ERROR_INVALID_CONTEXT,
-                      "{}: not a context", name);
-  return other;
+Result<void> check_peer(CUcontext peer, const char* name) {
+  if (core::find<core::Context>(peer))
+    return {};
+  return util::fail(core::was_handle<core::Context>(peer) ? CUDA_ERROR_CONTEXT_IS_DESTROYED
+                                                          : CUDA_ERROR_INVALID_CONTEXT,
+                    "{}: not a context", name);
 }
 
 } // namespace
@@ -277,8 +276,8 @@ CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags) {
       [&](core::Context&) -> Result<void> {
         if (flags != 0)
           return util::fail(CUDA_ERROR_INVALID_VALUE, "cuCtxEnablePeerAccess: flags {:#x}", flags);
-        if (Result<core::Context*> other = peer_of(peer, "cuCtxEnablePeerAccess"); !other)
-          return other.error();
+        if (Result<void> known = check_peer(peer, "cuCtxEnablePeerAccess"); !known)
+          return known;
         return util::fail(CUDA_ERROR_PEER_ACCESS_UNSUPPORTED, "cuCtxEnablePeerAccess: no peer access");
       },
       peer, flags);
@@ -288,8 +287,8 @@ CUresult cuCtxDisablePeerAccess(CUcontext peer) {
   return call_in_context(
       "cuCtxDisablePeerAccess",
       [&](core::Context&) -> Result<void> {
-        if (Result<core::Context*> other = peer_of(peer, "cuCtxDisablePeerAccess"); !other)
-          return other.error();
+        if (Result<void> known = check_peer(peer, "cuCtxDisablePeerAccess"); !known)
+          return known;
         return util::fail(CUDA_ERROR_PEER_ACCESS_NOT_ENABLED, "cuCtxDisablePeerAccess: it is not enabled");
       },
       peer);

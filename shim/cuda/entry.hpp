@@ -45,6 +45,8 @@ void trace_call(const char* name, const Args&... args) {
 const char* error_name(CUresult error);
 
 void trace_result(const char* name, CUresult result);
+// A process that ends makes calls out of destructors, of which nobody wants to read.
+util::Error refuse_in_state(CUresult state, const char* name);
 
 } // namespace detail
 
@@ -87,7 +89,7 @@ CUresult call(const char* name, Body&& body, const Args&... args) noexcept {
       name,
       [&]() -> Result<void> {
         if (CUresult state = core::driver().state(); state != CUDA_SUCCESS) [[unlikely]]
-          return util::fail(state, "{}: the driver is not initialised", name);
+          return detail::refuse_in_state(state, name);
         if (core::this_thread().in_host_function) [[unlikely]]
           return util::fail(CUDA_ERROR_NOT_PERMITTED, "{}: a call from a host function", name);
         return body();
@@ -95,13 +97,14 @@ CUresult call(const char* name, Body&& body, const Args&... args) noexcept {
       args...);
 }
 
-// `body(core::Context&)`, with the calling thread's current context.
+// `body(core::Context&)`, with the calling thread's current context. Here and below, what `body` is given
+// stays in memory until it returns, whatever other threads destroy.
 template <class Body, class... Args>
 CUresult call_in_context(const char* name, Body&& body, const Args&... args) noexcept {
   return call(
       name,
       [&]() -> Result<void> {
-        Result<core::Context*> context = core::current_context();
+        Result<core::Pinned<core::Context>> context = core::current_context();
         if (!context) [[unlikely]]
           return context.error();
         return body(**context);
@@ -128,7 +131,7 @@ CUresult call_anywhere(const char* name, Body&& body, const Args&... args) noexc
 
 // CUDA_ERROR_INVALID_HANDLE unless it is a stream, 0, CU_STREAM_LEGACY or CU_STREAM_PER_THREAD. Only the last
 // three need a current context. The error of the stream's context where it has one.
-Result<core::Stream*> stream_from(CUstream handle, DefaultStream default_stream);
+Result<core::Pinned<core::Stream>> stream_from(CUstream handle, DefaultStream default_stream);
 
 // `body(core::Stream&)`.
 template <class Body, class... Args>
@@ -137,7 +140,7 @@ CUresult call_on_stream(const char* name, CUstream stream, DefaultStream default
   return call(
       name,
       [&]() -> Result<void> {
-        Result<core::Stream*> found = stream_from(stream, default_stream);
+        Result<core::Pinned<core::Stream>> found = stream_from(stream, default_stream);
         if (!found) [[unlikely]]
           return found.error();
         return body(**found);
@@ -147,8 +150,8 @@ CUresult call_on_stream(const char* name, CUstream stream, DefaultStream default
 
 // The object behind a handle, or CUDA_ERROR_INVALID_HANDLE.
 template <class T>
-Result<T*> object_from(const void* handle, const char* what) {
-  T* object = core::find<T>(handle);
+Result<core::Pinned<T>> object_from(const void* handle, const char* what) {
+  core::Pinned<T> object = core::find<T>(handle);
   if (!object) [[unlikely]]
     return util::fail(CUDA_ERROR_INVALID_HANDLE, "{:#x} is no {}", reinterpret_cast<std::uintptr_t>(handle),
                       what);
@@ -173,7 +176,7 @@ CUresult call_on_object(const char* name, const void* handle, const char* what, 
   return call(
       name,
       [&]() -> Result<void> {
-        Result<T*> found = object_from<T>(handle, what);
+        Result<core::Pinned<T>> found = object_from<T>(handle, what);
         if (!found) [[unlikely]]
           return found.error();
         if (Result<void> status = context_of(**found).status(); !status) [[unlikely]]

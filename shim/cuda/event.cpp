@@ -12,7 +12,7 @@ CUresult record(const char* name, DefaultStream default_stream, CUevent event, C
   return call_on_stream(
       name, stream, default_stream,
       [&](core::Stream& found) -> Result<void> {
-        Result<core::Event*> recorded = object_from<core::Event>(event, "event");
+        Result<core::Pinned<core::Event>> recorded = object_from<core::Event>(event, "event");
         if (!recorded)
           return recorded.error();
         if (&(*recorded)->context() != &found.context())
@@ -41,20 +41,18 @@ CUresult cuEventCreate(CUevent* event, unsigned int flags) {
           return util::fail(CUDA_ERROR_INVALID_VALUE, "cuEventCreate: flags {:#x}", flags);
         if (flags & CU_EVENT_INTERPROCESS)
           return util::fail(CUDA_ERROR_NOT_SUPPORTED, "cuEventCreate: events for several processes");
-        Result<core::Event*> made = context.create_event(flags);
+        Result<std::uint64_t> made = context.create_event(flags);
         if (!made)
           return made.error();
-        *event = to_handle<CUevent>((*made)->handle);
+        *event = to_handle<CUevent>(*made);
         return {};
       },
       event, flags);
 }
 
 CUresult cuEventDestroy_v2(CUevent event) {
-  return call_on_event("cuEventDestroy_v2", event, [](core::Event& found) -> Result<void> {
-    found.context().destroy_event(&found);
-    return {};
-  });
+  return call_on_event("cuEventDestroy_v2", event,
+                       [](core::Event& found) { return found.context().remove_child(found.handle); });
 }
 
 CUresult cuEventRecord(CUevent event, CUstream stream) {
@@ -81,10 +79,10 @@ CUresult cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {
       [&]() -> Result<void> {
         if (!milliseconds) // NVIDIA's driver says so
           return util::fail(CUDA_ERROR_INVALID_HANDLE, "cuEventElapsedTime: a null pointer");
-        Result<core::Event*> first = object_from<core::Event>(start, "event");
+        Result<core::Pinned<core::Event>> first = object_from<core::Event>(start, "event");
         if (!first)
           return first.error();
-        Result<core::Event*> second = object_from<core::Event>(end, "event");
+        Result<core::Pinned<core::Event>> second = object_from<core::Event>(end, "event");
         if (!second)
           return second.error();
         if (&(*first)->context() != &(*second)->context())

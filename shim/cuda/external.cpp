@@ -14,11 +14,11 @@ namespace {
 
 // What was never a handle is CUDA_ERROR_INVALID_VALUE here, as it is to NVIDIA's driver.
 template <class T>
-Result<T*> external_from(const void* handle, const char* what) {
-  if (!core::find<T>(handle) && !core::was_handle<T>(handle))
-    return util::fail(CUDA_ERROR_INVALID_VALUE, "{:#x} is no {}", reinterpret_cast<std::uintptr_t>(handle),
-                      what);
-  return object_from<T>(handle, what);
+Result<core::Pinned<T>> external_from(const void* handle, const char* what) {
+  Result<core::Pinned<T>> found = object_from<T>(handle, what);
+  if (!found && !core::was_handle<T>(handle))
+    return util::Error{CUDA_ERROR_INVALID_VALUE};
+  return found;
 }
 
 } // namespace
@@ -30,10 +30,10 @@ CUresult cuImportExternalMemory(CUexternalMemory* memory,
       [&](core::Context& context) -> Result<void> {
         if (Result<void> given = require("cuImportExternalMemory", memory, descriptor); !given)
           return given;
-        Result<core::ExternalMemory*> imported = core::import_external_memory(context, *descriptor);
+        Result<std::uint64_t> imported = core::import_external_memory(context, *descriptor);
         if (!imported)
           return imported.error();
-        *memory = to_handle<CUexternalMemory>((*imported)->handle);
+        *memory = to_handle<CUexternalMemory>(*imported);
         return {};
       },
       memory, descriptor);
@@ -46,7 +46,7 @@ CUresult cuExternalMemoryGetMappedBuffer(CUdeviceptr* address, CUexternalMemory 
       [&](core::Context&) -> Result<void> {
         if (Result<void> given = require("cuExternalMemoryGetMappedBuffer", address, descriptor); !given)
           return given;
-        Result<core::ExternalMemory*> found = external_from<core::ExternalMemory>(memory, "external memory");
+        auto found = external_from<core::ExternalMemory>(memory, "external memory");
         if (!found)
           return found.error();
         return store(address, core::map_buffer(**found, *descriptor));
@@ -58,11 +58,10 @@ CUresult cuDestroyExternalMemory(CUexternalMemory memory) {
   return call_in_context(
       "cuDestroyExternalMemory",
       [&](core::Context&) -> Result<void> {
-        Result<core::ExternalMemory*> found = external_from<core::ExternalMemory>(memory, "external memory");
+        auto found = external_from<core::ExternalMemory>(memory, "external memory");
         if (!found)
           return found.error();
-        core::destroy_external_memory(*found);
-        return {};
+        return (*found)->context().remove_child((*found)->handle); // mappings stay
       },
       memory);
 }
@@ -74,10 +73,10 @@ CUresult cuImportExternalSemaphore(CUexternalSemaphore* semaphore,
       [&](core::Context& context) -> Result<void> {
         if (Result<void> given = require("cuImportExternalSemaphore", semaphore, descriptor); !given)
           return given;
-        Result<core::ExternalSemaphore*> imported = core::import_external_semaphore(context, *descriptor);
+        Result<std::uint64_t> imported = core::import_external_semaphore(context, *descriptor);
         if (!imported)
           return imported.error();
-        *semaphore = to_handle<CUexternalSemaphore>((*imported)->handle);
+        *semaphore = to_handle<CUexternalSemaphore>(*imported);
         return {};
       },
       semaphore, descriptor);
@@ -87,12 +86,10 @@ CUresult cuDestroyExternalSemaphore(CUexternalSemaphore semaphore) {
   return call_in_context(
       "cuDestroyExternalSemaphore",
       [&](core::Context&) -> Result<void> {
-        Result<core::ExternalSemaphore*> found =
-            external_from<core::ExternalSemaphore>(semaphore, "external semaphore");
+        auto found = external_from<core::ExternalSemaphore>(semaphore, "external semaphore");
         if (!found)
           return found.error();
-        core::destroy_external_semaphore(*found);
-        return {};
+        return (*found)->context().remove_child((*found)->handle); // what is in a stream still happens
       },
       semaphore);
 }
@@ -107,7 +104,11 @@ bool all_zero(const Words (&words)[count]) {
   return true;
 }
 
-using Operations = util::SmallVector<core::SemaphoreOperation, 8>;
+// The semaphores stay in memory as long as this.
+struct Operations {
+  util::SmallVector<core::SemaphoreOperation, 8> list;
+  util::SmallVector<core::Pinned<core::ExternalSemaphore>, 8> pins;
+};
 
 // All handles and parameters are looked at before anything happens.
 template <class Parameters>
@@ -120,11 +121,11 @@ Result<Operations> operations_from(const char* name, const CUexternalSemaphore* 
     if (parameters[i].flags != 0 || !all_zero(parameters[i].reserved))
       return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: flags or a reserved word of semaphore {} are set",
                         name, i);
-    Result<core::ExternalSemaphore*> found =
-        external_from<core::ExternalSemaphore>(semaphores[i], "external semaphore");
+    auto found = external_from<core::ExternalSemaphore>(semaphores[i], "external semaphore");
     if (!found)
       return found.error();
-    operations.push_back({*found, parameters[i].params.fence.value});
+    operations.list.push_back({&**found, parameters[i].params.fence.value});
+    operations.pins.push_back(*std::move(found));
   }
   return operations;
 }
@@ -138,7 +139,7 @@ CUresult signal(const char* name, DefaultStream default_stream, const CUexternal
         auto operations = operations_from(name, semaphores, parameters, count);
         if (!operations)
           return operations.error();
-        return core::signal_semaphores(found, std::span(operations->begin(), operations->end()));
+        return core::signal_semaphores(found, std::span(operations->list.begin(), operations->list.end()));
       },
       semaphores, parameters, count);
 }
@@ -151,7 +152,7 @@ CUresult wait(const char* name, DefaultStream default_stream, const CUexternalSe
         auto operations = operations_from(name, semaphores, parameters, count);
         if (!operations)
           return operations.error();
-        return core::wait_semaphores(found, std::span(operations->begin(), operations->end()));
+        return core::wait_semaphores(found, std::span(operations->list.begin(), operations->list.end()));
       },
       semaphores, parameters, count);
 }

@@ -10,7 +10,7 @@ using namespace shim::cuda;
 
 namespace {
 
-Result<core::Function*> function_from(CUfunction handle) {
+Result<core::Pinned<core::Function>> function_from(CUfunction handle) {
   return object_from<core::Function>(handle, "function");
 }
 
@@ -27,7 +27,7 @@ CUresult call_on_function_in_context(const char* name, CUfunction function, Body
   return call_in_context(
       name,
       [&](core::Context&) -> Result<void> {
-        Result<core::Function*> found = function_from(function);
+        Result<core::Pinned<core::Function>> found = function_from(function);
         if (!found)
           return found.error();
         return body(**found);
@@ -40,7 +40,7 @@ CUresult launch_kernel(const char* name, DefaultStream default_stream, CUfunctio
   return call_on_stream(
       name, stream, default_stream,
       [&](core::Stream& found) -> Result<void> {
-        Result<core::Function*> kernel = function_from(function);
+        Result<core::Pinned<core::Function>> kernel = function_from(function);
         if (!kernel) [[unlikely]]
           return kernel.error();
         if (&(*kernel)->module().context() != &found.context()) [[unlikely]]

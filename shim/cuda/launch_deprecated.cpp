@@ -20,7 +20,7 @@ CUresult describe(const char* name, CUfunction function, Body&& body, const Args
   return call_in_context(
       name,
       [&](core::Context&) -> Result<void> {
-        Result<core::Function*> found = object_from<core::Function>(function, "function");
+        Result<core::Pinned<core::Function>> found = object_from<core::Function>(function, "function");
         if (!found)
           return found.error();
         core::Function::LegacyLaunch& launch = (*found)->legacy_launch();
@@ -58,7 +58,7 @@ CUresult launch_described(const char* name, CUfunction function, int width, int 
   return describe(
       name, function,
       [&](core::Function& found, core::Function::LegacyLaunch& launch) -> Result<void> {
-        Result<core::Stream*> in = stream_from(stream, DefaultStream::legacy);
+        Result<core::Pinned<core::Stream>> in = stream_from(stream, DefaultStream::legacy);
         if (!in)
           return in.error();
         if (&(*in)->context() != &found.module().context())

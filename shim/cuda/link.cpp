@@ -14,7 +14,7 @@ CUresult call_on_link(const char* name, CUlinkState state, Body&& body, const Ar
   return call_anywhere(
       name,
       [&]() -> Result<void> {
-        Result<core::Link*> found = object_from<core::Link>(state, "link state");
+        Result<core::Pinned<core::Link>> found = object_from<core::Link>(state, "link state");
         if (!found)
           return found.error();
         return body(**found);
@@ -48,10 +48,10 @@ CUresult cuLinkCreate_v2(unsigned int option_count, CUjit_option* options, void*
         Result<core::JitOptions> read = read_options(option_count, options, values);
         if (!read)
           return read.error();
-        Result<core::Link*> made = context.create_link(*read);
+        Result<std::uint64_t> made = context.create_link(*read);
         if (!made)
           return made.error();
-        *state = to_handle<CUlinkState>((*made)->handle);
+        *state = to_handle<CUlinkState>(*made);
         return {};
       },
       option_count, options, values, state);
@@ -104,10 +104,8 @@ CUresult cuLinkComplete(CUlinkState state, void** image, size_t* size) {
 }
 
 CUresult cuLinkDestroy(CUlinkState state) {
-  return call_on_link("cuLinkDestroy", state, [](core::Link& link) -> Result<void> {
-    link.context().destroy_link(&link);
-    return {};
-  });
+  return call_on_link("cuLinkDestroy", state,
+                      [](core::Link& link) { return link.context().remove_child(link.handle); });
 }
 
 CUresult cuLinkCreate(unsigned int option_count, CUjit_option* options, void** values, CUlinkState* state) {

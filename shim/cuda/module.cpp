@@ -77,11 +77,11 @@ Result<void> load(core::Context& context, CUmodule* module, const void* image, u
   Result<core::JitOptions> read = read_options(count, options, values);
   if (!read)
     return read.error();
-  Result<core::Module*> loaded = core::load_module(context, image, *read);
+  Result<std::uint64_t> loaded = core::load_module(context, image, *read);
   write_options(*read, count, options, values);
   if (!loaded)
     return loaded.error();
-  *module = to_handle<CUmodule>((*loaded)->handle);
+  *module = to_handle<CUmodule>(*loaded);
   return {};
 }
 
@@ -125,7 +125,7 @@ CUresult cuModuleLoad(CUmodule* module, const char* path) {
 
 CUresult cuModuleUnload(CUmodule module) {
   return call_on_object<core::Module>("cuModuleUnload", module, "module", [](core::Module& found) {
-    return found.context().destroy_module(&found);
+    return found.context().destroy_module(found);
   });
 }
 
@@ -152,10 +152,10 @@ CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* 
       [&](core::Module& found) -> Result<void> {
         if (Result<void> given = require("cuModuleGetFunction", function); !given)
           return given;
-        Result<core::Function*> entry = found.function(name);
+        Result<std::uint64_t> entry = found.function(name);
         if (!entry)
           return entry.error();
-        *function = to_handle<CUfunction>((*entry)->handle);
+        *function = to_handle<CUfunction>(*entry);
         return {};
       },
       function);

@@ -19,10 +19,10 @@ CUresult create_stream(const char* name, CUstream* stream, unsigned int flags, i
         if (flags & ~static_cast<unsigned>(CU_STREAM_NON_BLOCKING))
           return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: flags {:#x}", name, flags);
         int clamped = std::clamp(priority, core::greatest_stream_priority, core::least_stream_priority);
-        Result<core::Stream*> made = context.create_stream(flags, clamped);
+        Result<std::uint64_t> made = context.create_stream(flags, clamped);
         if (!made)
           return made.error();
-        *stream = to_handle<CUstream>((*made)->handle);
+        *stream = to_handle<CUstream>(*made);
         return {};
       },
       stream, flags, priority);
@@ -71,7 +71,7 @@ CUresult wait_event(const char* name, DefaultStream default_stream, CUstream str
       [&](core::Stream& found) -> Result<void> {
         if (flags != 0)
           return util::fail(CUDA_ERROR_INVALID_VALUE, "{}: flags {:#x}", name, flags);
-        Result<core::Event*> awaited = object_from<core::Event>(event, "event");
+        Result<core::Pinned<core::Event>> awaited = object_from<core::Event>(event, "event");
         if (!awaited)
           return awaited.error();
         return (*awaited)->make_wait(found);
@@ -133,13 +133,12 @@ CUresult cuStreamDestroy_v2(CUstream stream) {
   return call_anywhere(
       "cuStreamDestroy_v2",
       [&]() -> Result<void> {
-        Result<core::Stream*> found = object_from<core::Stream>(stream, "stream");
+        Result<core::Pinned<core::Stream>> found = object_from<core::Stream>(stream, "stream");
         if (!found)
           return found.error();
         if ((*found)->role() != core::StreamRole::user)
           return util::fail(CUDA_ERROR_INVALID_HANDLE, "cuStreamDestroy: a default stream");
-        (*found)->context().destroy_stream(*found);
-        return {};
+        return (*found)->context().destroy_stream(**found);
       },
       stream);
 }

@@ -218,7 +218,7 @@ void Device::flush_hdp() {
   });
   _mm_sfence(); // stores to VRAM are combined: out with them first
   if (state_->hdp_flush)
-    *state_->hdp_flush = 1;
+    __atomic_store_n(state_->hdp_flush, 1u, __ATOMIC_RELAXED); // by any number of threads
 }
 
 Result<Signal> Device::acquire_signal(SignalKind kind, std::int64_t initial) {

@@ -1,8 +1,10 @@
 #include <util/log.hpp>
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <fcntl.h>
+#include <memory>
 #include <string>
 #include <unistd.h>
 
@@ -24,14 +26,23 @@ LogLevel threshold_from_environment() {
   return LogLevel::error;
 }
 
+Fd open_log() {
+  const char* path = std::getenv("CUDA_SHIM_LOG_FILE");
+  return path ? keep_high(Fd(::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644))) : Fd();
+}
+
+// Without a lock, not even a hidden one: another thread may hold it in the process that this one was forked
+// from.
 int log_fd() {
   // Never closed: threads write until the process is gone.
-  static const Fd& file = *[] {
-    const char* path = std::getenv("CUDA_SHIM_LOG_FILE");
-    return path ? new Fd(keep_high(Fd(::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644))))
-                : new Fd;
-  }();
-  return file.intact() ? file.get() : STDERR_FILENO; // the program may have put its own file there
+  static constinit std::atomic<const Fd*> shared = nullptr;
+  const Fd* file = shared.load(std::memory_order_acquire);
+  if (!file) {
+    auto opened = std::make_unique<Fd>(open_log());
+    if (shared.compare_exchange_strong(file, opened.get(), std::memory_order_acq_rel))
+      file = opened.release();
+  }
+  return file->intact() ? file->get() : STDERR_FILENO; // the program may have put its own file there
 }
 
 } // namespace

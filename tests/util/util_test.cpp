@@ -276,6 +276,17 @@ TEST(thread, that_cannot_start_leaves_the_signal_mask_alone) {
   EXPECT_EQ(sigismember(&before, SIGTERM), sigismember(&after, SIGTERM));
 }
 
+TEST(thread, that_throws_ends_quietly) {
+  shim::util::start_thread("throws", [] { throw std::bad_alloc(); }).join();
+  shim::util::start_thread("throws", [] { throw 1; }).join();
+}
+
+TEST(thread, has_its_name_from_the_start) {
+  char name[16] = {};
+  shim::util::start_thread("named", [&] { pthread_getname_np(pthread_self(), name, sizeof name); }).join();
+  EXPECT_STREQ(name, "named");
+}
+
 TEST(thread, of_the_driver_runs_no_signal_handlers) {
   bool blocked = false;
   shim::util::start_thread("blocked", [&] {

@@ -18,31 +18,31 @@
 namespace shim::core {
 
 class Device;
-class Externals;
 class HostFunctions;
 class Link;
 class Module;
 struct JitOptions;
 class Staging;
 
-// Something that holds on to the context's GPU work from outside (external semaphores): told before the
-// context's queues go, so that peers in other processes are released.
-class ContextObserver {
-public:
-  virtual ~ContextObserver() = default;
-  virtual void context_going(Context& context) = 0;
-};
-
-// Owns everything that was made in it. Thread-safe, except for destruction.
-class Context {
+// What everything that was made in it hangs from. Thread-safe.
+//
+// Its handle keeps it in memory, and so do its children's handles and whoever has one of them pinned: what a
+// call uses stays until the call is over, whatever other threads destroy meanwhile.
+class Context : public std::enable_shared_from_this<Context> {
 public:
   static constexpr HandleKind handle_kind = HandleKind::context;
 
-  static Result<std::unique_ptr<Context>> create(Device& device, unsigned flags, bool primary);
-  // Waits for the work that still runs, except where the GPU has faulted, and frees everything.
+  // Somebody has to close() it, once.
+  static Result<std::shared_ptr<Context>> create(Device& device, unsigned flags, bool primary);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
+
+  // The handles of the context and of everything in it are refused from here on, and so is what calls that
+  // are under way want to put into its streams. Waits for the work that still runs, except where the GPU has
+  // faulted, and frees everything that no such call uses.
+  void close();
+  bool closed() const { return closed_.load(std::memory_order_acquire); }
 
   Device& device() const { return device_; }
   unsigned flags() const { return flags_; }
@@ -51,9 +51,10 @@ public:
   Result<void> status() const;
 
   // --- streams ---
-  Result<Stream*> create_stream(unsigned flags, int priority);
+  // These return handles.
+  Result<std::uint64_t> create_stream(unsigned flags, int priority);
   // Returns at once; what the stream has left to do is still done.
-  void destroy_stream(Stream* stream);
+  Result<void> destroy_stream(Stream& stream);
   Stream& legacy_stream() { return *legacy_; }
   // The calling thread's.
   Result<Stream*> per_thread_stream();
@@ -75,24 +76,29 @@ public:
   }
   // Waits for all work in all streams.
   Result<void> synchronize();
+  // The same for those who free what that work uses; nothing escapes.
+  void wait_for_work() noexcept;
   // Waits for what the legacy stream is ordered with: its own work and the blocking streams'.
   Result<void> synchronize_blocking();
   Result<MarkerRef> acquire_marker(kfd::SignalKind kind);
 
   // --- what else lives in it ---
-  Result<Event*> create_event(unsigned flags);
-  void destroy_event(Event* event);
-  Result<Module*> add_module(std::unique_ptr<Module> module);
+  Result<std::uint64_t> create_event(unsigned flags);
   // Waits for the context's work first.
-  Result<void> destroy_module(Module* module);
-  Result<Link*> create_link(const JitOptions& options);
-  void destroy_link(Link* link);
+  Result<void> destroy_module(Module& module);
+  Result<std::uint64_t> create_link(const JitOptions& options);
+  // Gives an object a handle, which is what owns it. CUDA_ERROR_CONTEXT_IS_DESTROYED in a closed context.
+  template <class T>
+  Result<std::uint64_t> add_child(std::shared_ptr<T> child) {
+    Result<std::uint64_t> handle = insert_child(T::handle_kind, child);
+    if (handle)
+      child->handle = *handle; // still here, though another thread may have closed the context
+    return handle;
+  }
+  // CUDA_ERROR_INVALID_HANDLE where another thread has just done it.
+  Result<void> remove_child(std::uint64_t handle);
   Staging& staging() { return *staging_; }
   HostFunctions& host_functions() { return *host_functions_; }
-  // Imported memory and semaphores; made on first use (externals.cpp).
-  Externals& externals();
-  void add_observer(ContextObserver* observer);
-  void remove_observer(ContextObserver* observer);
 
   // --- settings ---
   Result<std::size_t> limit(CUlimit which) const;
@@ -102,7 +108,7 @@ public:
   // Bytes that kernels with a stack of unknown depth are given for each thread.
   std::size_t stack_limit() const { return stack_limit_.load(std::memory_order_relaxed); }
 
-  // Tells the observers that the context goes, so that nobody outside the process waits for its work.
+  // What its streams wait for outside the process is taken as come: others wait for what stands behind it.
   void release_outsiders();
 
   std::uint64_t handle = 0;
@@ -110,6 +116,8 @@ public:
 
 private:
   Context(Device& device, unsigned flags, bool primary);
+  Result<void> refuse_if_closed_locked() const;
+  Result<std::uint64_t> insert_child(HandleKind kind, std::shared_ptr<void> child);
   void reap_retired_locked();
   Result<void> synchronize_streams(bool all);
 
@@ -122,26 +130,22 @@ private:
   std::unordered_set<Stream*> retired_;          // destroyed by the application, with work left
   std::unordered_map<std::uint64_t, Stream*> thread_streams_;
   std::atomic<int> blocking_count_ = 0;
-  std::unordered_map<Event*, std::unique_ptr<Event>> events_;
-  std::unordered_map<Module*, std::unique_ptr<Module>> modules_;
-  std::unordered_map<Link*, std::unique_ptr<Link>> links_;
-  std::vector<ContextObserver*> observers_;
+  std::atomic<bool> closed_ = false;           // set under the lock
+  std::unordered_set<std::uint64_t> children_; // handles
   std::unique_ptr<Staging> staging_;
   std::unique_ptr<HostFunctions> host_functions_;
   std::atomic<std::size_t> stack_limit_ = 1024;
   std::atomic<std::size_t> printf_limit_ = 1 << 20;
   std::atomic<std::size_t> heap_limit_ = 8 << 20;
-  std::once_flag externals_once_;
-  std::shared_ptr<Externals> externals_;
 };
 
 // --- the calling thread's stack of current contexts ---
 
 // CUDA_ERROR_INVALID_CONTEXT where there is none, CUDA_ERROR_CONTEXT_IS_DESTROYED where it went, or its
 // sticky error.
-Result<Context*> current_context();
+Result<Pinned<Context>> current_context();
 // The same without looking at its sticky error.
-Result<Context*> current_context_even_if_faulted();
+Result<Pinned<Context>> current_context_even_if_faulted();
 // The handle on top, 0 where there is none; not checked.
 std::uint64_t current_handle();
 void push_current(std::uint64_t handle);

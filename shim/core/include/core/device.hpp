@@ -82,7 +82,7 @@ public:
   void settle() override { signals_->settle(); }
 
   // --- primary context ---
-  Result<Context*> retain_primary();
+  Result<std::shared_ptr<Context>> retain_primary();
   // Does nothing where nobody holds it.
   Result<void> release_primary();
   Result<void> reset_primary();
@@ -118,7 +118,7 @@ private:
   std::mutex owners_mutex_;                        // taken before a stream's lock
   std::vector<Stream*> owners_;                    // those that have been given a queue
   std::mutex primary_mutex_;
-  std::unique_ptr<Context> primary_;
+  std::shared_ptr<Context> primary_;
   int primary_references_ = 0;
   unsigned primary_flags_ = 0;
 };

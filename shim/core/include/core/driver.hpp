@@ -36,8 +36,10 @@ public:
   HandleTable& handles() { return handles_; }
   AllocationTable& allocations() { return allocations_; }
 
-  Result<Context*> create_context(Device& device, unsigned flags);
-  void destroy_context(Context* context);
+  // Its handle.
+  Result<std::uint64_t> create_context(Device& device, unsigned flags);
+  // CUDA_ERROR_CONTEXT_IS_DESTROYED where another thread has just done it.
+  Result<void> destroy_context(Context& context);
 
   // At exit: releases everyone outside who waits for us. Later calls give CUDA_ERROR_DEINITIALIZED.
   void tear_down();
@@ -45,8 +47,12 @@ public:
 private:
   Result<void> initialise_locked();
   void forked();
+  bool in_forked_child() const;
 
-  bool forked_ = false;
+  std::atomic<bool> forked_ = false;
+  // The process that has called cuInit, while that is under way and once it has succeeded. A child may have
+  // been forked when another thread was there.
+  std::atomic<int> process_id_ = 0;
   bool hooked_ = false;
 
   std::atomic<CUresult> state_ = CUDA_ERROR_NOT_INITIALIZED;
@@ -55,15 +61,19 @@ private:
   HandleTable handles_;
   AllocationTable allocations_;
   std::vector<std::unique_ptr<Device>> devices_;
-  std::unordered_map<Context*, std::unique_ptr<Context>> contexts_; // not the primary ones
+  std::unordered_map<Context*, std::shared_ptr<Context>> contexts_; // not the primary ones
 };
 
 Driver& driver();
 
-// The object behind an application's handle, or nullptr.
+// The object behind an application's handle, or nothing.
 template <class T>
-T* find(const void* handle) {
-  return static_cast<T*>(driver().handles().find(T::handle_kind, reinterpret_cast<std::uint64_t>(handle)));
+Pinned<T> find(std::uint64_t handle) {
+  return Pinned<T>(driver().handles().find(T::handle_kind, handle));
+}
+template <class T>
+Pinned<T> find(const void* handle) {
+  return find<T>(reinterpret_cast<std::uint64_t>(handle));
 }
 
 // Was this one of our handles of the kind, of an object that has been destroyed?

@@ -21,7 +21,7 @@ using util::Result;
 
 class Context;
 
-// Thread-safe, except for destruction.
+// Thread-safe.
 class ExternalMemory {
 public:
   static constexpr HandleKind handle_kind = HandleKind::external_memory;
@@ -37,7 +37,7 @@ public:
   std::uint64_t handle = 0;
 
 private:
-  friend Result<ExternalMemory*> import_external_memory(Context&, const CUDA_EXTERNAL_MEMORY_HANDLE_DESC&);
+  friend Result<std::uint64_t> import_external_memory(Context&, const CUDA_EXTERNAL_MEMORY_HANDLE_DESC&);
   friend Result<std::uint64_t> map_buffer(ExternalMemory&, const CUDA_EXTERNAL_MEMORY_BUFFER_DESC&);
   ExternalMemory(Context& context, std::uint64_t imported_size);
   // Bytes that can be mapped.
@@ -49,19 +49,16 @@ private:
   std::uint64_t imported_size_;
 };
 
-// Takes desc.handle.fd: closed on success, untouched on failure. Errors (NVIDIA's): CUDA_ERROR_INVALID_VALUE
-// for size 0, unknown flags or types and reserved words that are not zero; CUDA_ERROR_NOT_SUPPORTED for
-// Windows' types; CUDA_ERROR_UNKNOWN for an fd that is no memory of this GPU's driver. Host memory must be as
-// large as desc.size says, and writable: SharedMemory::open(). The object belongs to the context.
-Result<ExternalMemory*> import_external_memory(Context& context,
-                                               const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc);
+// A handle. Takes desc.handle.fd: closed on success, untouched on failure. Errors (NVIDIA's):
+// CUDA_ERROR_INVALID_VALUE for size 0, unknown flags or types and reserved words that are not zero;
+// CUDA_ERROR_NOT_SUPPORTED for Windows' types; CUDA_ERROR_UNKNOWN for an fd that is no memory of this GPU's
+// driver. Host memory must be as large as desc.size says, and writable: SharedMemory::open(). The object
+// belongs to the context.
+Result<std::uint64_t> import_external_memory(Context& context, const CUDA_EXTERNAL_MEMORY_HANDLE_DESC& desc);
 
 // An address for [offset, offset + size): any offset, each call a new address. It is freed with cuMemFree or
 // with the context. CUDA_ERROR_INVALID_VALUE for size 0, flags, reserved words, and a range beyond the
 // imported size or the object.
 Result<std::uint64_t> map_buffer(ExternalMemory& memory, const CUDA_EXTERNAL_MEMORY_BUFFER_DESC& desc);
-
-// The handle is gone; mappings stay.
-void destroy_external_memory(ExternalMemory* memory);
 
 } // namespace shim::core

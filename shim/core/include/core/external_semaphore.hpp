@@ -83,12 +83,12 @@ private:
   std::shared_ptr<SharedSemaphore> shared_;
 };
 
-// Takes desc.handle.fd: closed on success, untouched on failure. The fd does not say whether it is binary or
-// timeline; the type does. Errors: CUDA_ERROR_INVALID_VALUE for unknown types, flags and reserved words;
-// CUDA_ERROR_NOT_SUPPORTED for Windows' types; CUDA_ERROR_UNKNOWN for an fd that is no semaphore. The object
-// belongs to the context.
-Result<ExternalSemaphore*> import_external_semaphore(Context& context,
-                                                     const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc);
+// A handle. Takes desc.handle.fd: closed on success, untouched on failure. The fd does not say whether it is
+// binary or timeline; the type does. Errors: CUDA_ERROR_INVALID_VALUE for unknown types, flags and reserved
+// words; CUDA_ERROR_NOT_SUPPORTED for Windows' types; CUDA_ERROR_UNKNOWN for an fd that is no semaphore. The
+// object belongs to the context.
+Result<std::uint64_t> import_external_semaphore(Context& context,
+                                                const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC& desc);
 
 // One signal or wait: `value` for timelines, ignored for binary ones.
 struct SemaphoreOperation {
@@ -107,8 +107,5 @@ Result<void> signal_semaphores(Stream& stream, std::span<const SemaphoreOperatio
 // the first gets the first. Where the call fails no binary semaphore has lost its fence. Other contexts'
 // semaphores as above.
 Result<void> wait_semaphores(Stream& stream, std::span<const SemaphoreOperation> operations);
-
-// Safe with signals and waits in flight: they still happen.
-void destroy_external_semaphore(ExternalSemaphore* semaphore);
 
 } // namespace shim::core

@@ -32,13 +32,20 @@ enum class AllocationKind : std::uint8_t {
 };
 
 struct Allocation {
+  Allocation() = default;
+  Allocation(const Allocation&) = delete;
+  Allocation& operator=(const Allocation&) = delete;
+  // Waits for the context's work where that may use it.
+  ~Allocation();
+
   AllocationKind kind = AllocationKind::device;
-  Context* context = nullptr;
+  std::shared_ptr<Context> context;
   std::uint64_t base = 0; // what the application was given
   std::uint64_t size = 0; // bytes, as it was asked for
   unsigned flags = 0;     // of cuMemHostAlloc, cuMemHostRegister, cuMemAllocManaged
   std::uint64_t id = 0;   // CU_POINTER_ATTRIBUTE_BUFFER_ID: unique in the process
   bool sync_memops = false;
+  bool in_use = false; // since it was in the table, until it is out of it and its work is waited for
   std::unique_ptr<AdvisedMemory> advice; // of managed memory
   kfd::Buffer buffer;
   // What must live as long as the allocation, where that is not `buffer` (a shared mapping, a module's
@@ -52,7 +59,8 @@ struct Allocation {
 // A copy of the facts, safe to look at after the allocation went.
 struct AllocationView {
   AllocationKind kind;
-  Context* context;
+  std::uint64_t context; // a handle
+  int device;            // an ordinal
   std::uint64_t base, size;
   unsigned flags;
   std::uint64_t id;
@@ -65,19 +73,30 @@ struct AllocationView {
   }
 };
 
+// The same, and the memory stays while work that uses it is put into a stream: who frees it then waits for
+// that work.
+struct HeldAllocation : AllocationView {
+  std::shared_ptr<const Allocation> keep;
+};
+
 // Thread-safe.
 class AllocationTable {
 public:
-  // CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED where it overlaps another one.
-  Result<AllocationView> insert(std::unique_ptr<Allocation> allocation);
+  // CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED where it overlaps another one, CUDA_ERROR_CONTEXT_IS_DESTROYED
+  // where its context is closed.
+  Result<AllocationView> insert(std::shared_ptr<Allocation> allocation);
   // The allocation that holds this address.
   std::optional<AllocationView> find(std::uint64_t address) const;
+  std::optional<HeldAllocation> hold(std::uint64_t address) const;
   // Does any allocation touch [address, address + size)?
   bool overlaps(std::uint64_t address, std::uint64_t size) const;
-  // Takes out the allocation that begins at exactly this address; null where there is none.
-  std::unique_ptr<Allocation> remove(std::uint64_t base);
-  // Takes out all of a context's.
-  std::vector<std::unique_ptr<Allocation>> remove_all(const Context& context);
+  // Frees the allocation that begins at exactly this address, once the work in its context is done: what the
+  // wait said. CUDA_ERROR_INVALID_VALUE where there is none.
+  Result<void> remove(std::uint64_t base);
+  // The same for those at several addresses.
+  void remove(const std::vector<std::uint64_t>& bases);
+  // The same for all of a context's.
+  void remove_all(const Context& context);
   // Calls `body(AdvisedMemory&, offset)` where [address, address + size) lies in one managed allocation, at
   // `offset` in it, and `size` is not 0; else false.
   template <class Body>
@@ -97,8 +116,9 @@ public:
   std::size_t size() const;
 
 private:
+  const std::shared_ptr<Allocation>* find_locked(std::uint64_t address) const;
   mutable std::shared_mutex mutex_;
-  std::map<std::uint64_t, std::unique_ptr<Allocation>> by_base_;
+  std::map<std::uint64_t, std::shared_ptr<Allocation>> by_base_;
   std::uint64_t next_id_ = 1;
 };
 

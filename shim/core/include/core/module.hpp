@@ -83,21 +83,24 @@ struct JitOptions {
 // Copies of a log what fits, with a terminating zero; `size` becomes the number of bytes written.
 void write_log(const std::string& text, char* buffer, std::size_t& size);
 
-// Thread-safe.
-class Module {
+// Thread-safe. Lives until its handle and its functions' are gone, and nobody has one of them pinned.
+class Module : public std::enable_shared_from_this<Module> {
 public:
   static constexpr HandleKind handle_kind = HandleKind::module;
 
   // `image`: PTX text, a fatbin, its wrapper or an ELF file; told apart by their first bytes.
   // CUDA_ERROR_NO_BINARY_FOR_GPU where there is only machine code for NVIDIA's GPUs.
-  static Result<std::unique_ptr<Module>> load(Context& context, const void* image, JitOptions& options);
-  // The context's work that uses it must be done.
+  static Result<std::shared_ptr<Module>> load(Context& context, const void* image, JitOptions& options);
+  // Waits for the context's work: a call that was under way when the module was unloaded may have launched a
+  // kernel.
   ~Module();
+  // Its functions' handles are refused from here on.
+  void close();
 
   Context& context() const { return context_; }
   const jit::Module& code() const { return *code_; }
-  // CUDA_ERROR_NOT_FOUND
-  Result<Function*> function(std::string_view name);
+  // A handle. CUDA_ERROR_NOT_FOUND, and CUDA_ERROR_INVALID_HANDLE once closed.
+  Result<std::uint64_t> function(std::string_view name);
   struct Global {
     std::uint64_t address, size;
   };
@@ -120,13 +123,14 @@ private:
   std::uint64_t variable_table_ = 0;
   std::vector<std::uint64_t> addresses_; // by variable
   std::mutex mutex_;
+  bool closed_ = false;
   std::unordered_map<std::size_t, std::unique_ptr<Function>> functions_; // by entry
   std::vector<kfd::Buffer> code_buffers_;
   std::uint64_t code_next_ = 0, code_end_ = 0;
 };
 
-// Loads a module into the context, which owns it.
-Result<Module*> load_module(Context& context, const void* image, JitOptions& options);
+// Loads a module into the context: its handle.
+Result<std::uint64_t> load_module(Context& context, const void* image, JitOptions& options);
 
 // The whole file and a zero byte behind it. CUDA_ERROR_FILE_NOT_FOUND where it cannot be read.
 Result<std::vector<char>> read_module_file(const char* path);

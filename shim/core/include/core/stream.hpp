@@ -61,7 +61,7 @@ public:
     if (Result<void> ordered = order(); !ordered)
       return ordered;
     std::unique_lock lock(mutex_);
-    if (!held_ && channel_ && channel_->has_room(dispatch.kernarg_bytes)) [[likely]] {
+    if (!held_ && !closed_ && channel_ && channel_->has_room(dispatch.kernarg_bytes)) [[likely]] {
       void* kernargs = channel_->kernargs(dispatch.kernarg_bytes);
       write(kernargs);
       channel_->dispatch(dispatch, kernargs);
@@ -80,8 +80,8 @@ public:
   Result<void> record(MarkerRef marker);
   // Everything after it waits for `marker`, whoever completes it.
   Result<void> wait(MarkerRef marker);
-  // The same where order() has come before. It cannot fail.
-  void wait_ordered(MarkerRef marker);
+  // The same where order() has come before. It fails in a closed stream alone.
+  Result<void> wait_ordered(MarkerRef marker);
   // `signals(Signals&)` -> Result<void> is called under the stream's lock once nothing else can fail, and
   // fills in what hangs on `marker`.
   using Signals = util::SmallVector<SignalCommand, 4>;
@@ -92,6 +92,8 @@ public:
     std::unique_lock lock(mutex_);
     if (Result<void> ready = ready_locked(lock); !ready)
       return ready;
+    if (Result<void> open = refuse_if_closed_locked(); !open)
+      return open;
     Signals signals;
     if (Result<void> filled = fill(signals); !filled)
       return filled;
@@ -118,6 +120,9 @@ public:
   // Are commands held back?
   bool held();
 
+  // Calls that are under way put nothing more into it: they answer `why`. What is in it is still done.
+  void close(CUresult why);
+
   // For the implicit ordering: a marker behind the work that the stream has now; empty where it is idle.
   Result<MarkerRef> order_marker();
   std::uint64_t work() const { return work_.load(std::memory_order_acquire); }
@@ -141,6 +146,9 @@ private:
   Result<void> order_slow();
   Result<void> synchronize_own();
   Result<void> order_behind(Stream& other, std::atomic<std::uint64_t>& seen);
+  Result<void> refuse_if_closed_locked() const {
+    return closed_ == CUDA_SUCCESS ? Result<void>() : util::Error{closed_};
+  }
   bool idle_locked() const { return !held_ && (!channel_ || channel_->idle()); }
 
   // Markers of our own that others only look at are no work that somebody would have to wait for.
@@ -169,8 +177,9 @@ private:
   std::atomic<std::uint64_t> seen_legacy_ = 0;
   std::atomic<std::uint64_t> seen_by_legacy_ = 0;
 
-  bool held_ = false;     // new commands go into the backlog
-  bool for_room_ = false; // ... since the ring is full, which passes
+  CUresult closed_ = CUDA_SUCCESS; // why
+  bool held_ = false;              // new commands go into the backlog
+  bool for_room_ = false;          // ... since the ring is full, which passes
   util::Ring<Command> backlog_;
   std::vector<std::vector<std::byte>> spare_kernargs_;
   std::condition_variable moved_; // commands have left the backlog
