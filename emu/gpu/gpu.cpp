@@ -26,6 +26,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr unsigned steps_per_turn = 8;
 constexpr auto spin_time = 100us;       // how long the command processor looks at memory before it sleeps
+constexpr auto store_patience = 5ms;    // how long a store that faulted may take to come again
 constexpr auto min_poll = 10us;         // a queue that waits for memory is looked at after this, doubling...
 constexpr auto max_poll = 200us;        // ...up to this
 constexpr auto unwatched_poll = 1ms;    // idle queues whose doorbells no one has made known
@@ -121,6 +122,7 @@ void Gpu::Implementation::serve() {
   auto last_progress = Clock::now();
   auto poll = std::chrono::microseconds(min_poll);
   bool armed = false;
+  bool rung = false; // the word changed while armed, and no queue has had work since
   std::uint32_t last_seen = wake->value();
   ShaderArray::Helper helper;
   for (;;) {
@@ -128,7 +130,7 @@ void Gpu::Implementation::serve() {
     // A fault may have taken the guards down, and the store that faulted may come later than the look at its
     // doorbell that follows: wherever the word changed, they are armed anew before anyone sleeps.
     if (std::exchange(last_seen, seen) != seen) {
-      armed = false;
+      rung = std::exchange(armed, false);
       last_progress = Clock::now();
       poll = min_poll;
     }
@@ -163,12 +165,20 @@ void Gpu::Implementation::serve() {
       progressed = true;
     const auto now = Clock::now();
     if (progressed) {
+      rung = false;
       last_progress = now;
       poll = min_poll;
       continue;
     }
     if (now - last_progress < spin_time) {
       relax();
+      continue;
+    }
+    // Armed again before the store that faulted has been repeated, the page would only make it fault once
+    // more: on a busy machine again and again. Asleep we leave its thread the core.
+    if (!armed && all_watched && rung && now - last_progress < store_patience) {
+      wake->wait(seen, poll);
+      poll = std::min<std::chrono::microseconds>(poll * 2, max_poll);
       continue;
     }
     if (!armed && all_watched) {
