@@ -186,7 +186,7 @@ Result<void> look_at_binary(Stream& stream, SharedSemaphore& semaphore, Step& st
   return step.how == Step::How::keep ? semaphore.syncobj.transfer_to(step.snapshot, 0, 0) : Result<void>();
 }
 
-void commit(Stream& stream, const SemaphoreOperation& operation, Step& step) {
+void commit(Stream& stream, const SemaphoreOperation& operation, Step& step, util::Ring<MarkerRef>& reached) {
   WaitRelay& relay = stream.context().device().waits();
   const std::shared_ptr<SharedSemaphore>& semaphore = operation.semaphore->shared();
   ArmedWait wait;
@@ -209,12 +209,10 @@ void commit(Stream& stream, const SemaphoreOperation& operation, Step& step) {
     wait.point = operation.value;
     relay.arm(std::move(wait));
     return;
-  case Step::How::queue: {
-    util::Ring<MarkerRef> reached; // none: there was no fence, and we hold the lock
+  case Step::How::queue:
     semaphore->waiters.push_back({&stream.context(), step.marker, std::move(step.snapshot)});
-    semaphore->serve_locked(relay, reached);
+    semaphore->serve_locked(relay, reached); // one may have come: the lock does not hold the other side
     return;
-  }
   }
 }
 
@@ -388,6 +386,7 @@ Result<void> wait_semaphores(Stream& stream, std::span<const SemaphoreOperation>
   if (Result<void> ordered = stream.order(); !ordered)
     return ordered;
   util::SmallVector<Step, 8> steps;
+  util::Ring<MarkerRef> reached;
   {
     Locks locks(operations);
     for (std::size_t i = 0; i < operations.size(); ++i) {
@@ -407,8 +406,9 @@ Result<void> wait_semaphores(Stream& stream, std::span<const SemaphoreOperation>
         if (Result<void> empty = emptied(*operations[i].semaphore->shared()); !empty)
           return empty;
     for (std::size_t i = 0; i < operations.size(); ++i)
-      commit(stream, operations[i], steps[i]);
+      commit(stream, operations[i], steps[i], reached);
   }
+  complete(reached);
   Result<void> put;
   for (Step& step : steps)
     if (step.marker)

@@ -19,6 +19,14 @@ bool waits(CUstream stream) {
   return cuStreamQuery(stream) == CUDA_ERROR_NOT_READY;
 }
 
+// Unlike cuStreamSynchronize(), it ends where the stream never does.
+bool comes(CUstream stream) {
+  const auto end = std::chrono::steady_clock::now() + 20s;
+  while (cuStreamQuery(stream) == CUDA_ERROR_NOT_READY && std::chrono::steady_clock::now() < end)
+    std::this_thread::yield();
+  return cuStreamQuery(stream) == CUDA_SUCCESS;
+}
+
 struct Shared {
   explicit Shared(Semaphore::Kind kind = Semaphore::Kind::binary) : vulkan(kind), cuda(import(vulkan)) {}
   ~Shared() { cuDestroyExternalSemaphore(cuda); }
@@ -164,6 +172,23 @@ TEST_F(WaitFirst, binary_and_timeline_in_one_call) {
   signal(other, {shared.op()});
   EXPECT_EQ(cuStreamSynchronize(stream), CUDA_SUCCESS);
   EXPECT_EQ(value(), 9u);
+}
+
+// Whoever looks first, the relay's thread or the next wait, gives the first wait its fence.
+TEST_F(WaitFirst, the_fence_of_one_wait_has_come_when_the_next_is_called) {
+  Stream next;
+  Stream signalling;
+  CUexternalSemaphore again = import(shared.vulkan); // knows of no wait: its signal is a fence, at once
+  for (int round = 0; round < 100; ++round) {
+    wait(stream, {shared.op()});
+    signal(signalling, {{again, 0}});
+    wait(next, {shared.op()});
+    ASSERT_TRUE(comes(stream)) << "round " << round;
+    ASSERT_EQ(cuStreamQuery(next), CUDA_ERROR_NOT_READY);
+    signal(signalling, {{again, 0}});
+    ASSERT_TRUE(comes(next)) << "round " << round;
+  }
+  CU(cuDestroyExternalSemaphore(again));
 }
 
 TEST_F(WaitFirst, behind_work_that_is_not_done) {
