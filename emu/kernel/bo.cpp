@@ -75,12 +75,13 @@ struct BufferRegistry {
   }
 
   std::shared_ptr<BufferObject> at_offset(std::uint64_t offset, std::uint64_t& into) {
+    std::shared_ptr<BufferObject> bo; // its end takes the lock
     std::scoped_lock lock(mutex);
     auto it = by_offset.upper_bound(offset);
     if (it == by_offset.begin())
       return nullptr;
     --it;
-    std::shared_ptr<BufferObject> bo = it->second.weak.lock();
+    bo = it->second.weak.lock();
     if (!bo || offset - it->first >= bo->size())
       return nullptr;
     into = offset - it->first;

@@ -2,6 +2,7 @@
 
 #include <iterator>
 #include <limits>
+#include <utility>
 
 #include <kfd/fork.hpp>
 #include <util/thread.hpp>
@@ -39,10 +40,13 @@ AnyOfWaits::~AnyOfWaits() {
   thread_.join();
 }
 
-void AnyOfWaits::add(ArmedWait wait) {
+bool AnyOfWaits::add(ArmedWait& wait) {
   std::lock_guard lock(mutex_);
+  if (ended_)
+    return false;
   waits_.push_back(std::move(wait));
   static_cast<void>(changed_.signal());
+  return true;
 }
 
 void AnyOfWaits::run() {
@@ -70,7 +74,15 @@ void AnyOfWaits::run() {
       came_(come);
       continue;
     }
-    changed_.wait_any_signaled(points, no_deadline);
+    if (!changed_.wait_any_signaled(points, no_deadline)) {
+      {
+        std::lock_guard lock(mutex_);
+        ended_ = true;
+        come = std::exchange(waits_, {});
+      }
+      came_(come); // a stream that waits for ever helps nobody
+      return;
+    }
   }
 }
 

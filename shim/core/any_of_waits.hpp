@@ -20,7 +20,8 @@ public:
                                                    std::function<void(std::vector<ArmedWait>&)> came);
   ~AnyOfWaits();
 
-  void add(ArmedWait wait);
+  // False, and the wait is left alone, where the descriptor of all of them is lost.
+  bool add(ArmedWait& wait);
   // Takes out those for which `taken` is true.
   template <class Taken>
   void take_if(Taken&& taken) {
@@ -38,6 +39,7 @@ private:
   std::vector<ArmedWait> waits_;
   kfd::Syncobj changed_; // signalled: look at waits_ again
   bool stopping_ = false;
+  bool ended_ = false; // before its time
   std::thread thread_;
 };
 

@@ -150,8 +150,7 @@ void Context::reap_retired_locked() {
   std::erase_if(streams_, [&](const std::shared_ptr<Stream>& stream) {
     if (!retired_.contains(stream.get()))
       return false;
-    Result<bool> idle = stream->idle();
-    if (!idle || !*idle)
+    if (!stream->empty())
       return false;
     retired_.erase(stream.get());
     if (stream->blocking())

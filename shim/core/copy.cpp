@@ -131,8 +131,10 @@ Result<void> upload(Stream& stream, const BlitKernels& blit, const CopyRequest& 
     region.destination_pitch = to.pitch;
     region.source = (*block)->buffer.address();
     region.source_pitch = piece.width;
-    if (Result<void> copied = blit.copy(stream, region); !copied)
+    if (Result<void> copied = blit.copy(stream, region); !copied) {
+      staging.release(std::move(*block), MarkerRef());
       return copied;
+    }
     Result<MarkerRef> busy = stream.record(kfd::SignalKind::interrupting);
     if (!busy) {
       staging.abandon(std::move(*block));
@@ -158,8 +160,10 @@ public:
     region.destination_pitch = piece.width;
     region.source = address_of(from_, piece);
     region.source_pitch = from_.pitch;
-    if (Result<void> copied = blit_.copy(stream_, region); !copied)
+    if (Result<void> copied = blit_.copy(stream_, region); !copied) {
+      stream_.context().staging().release(std::move(*block), MarkerRef());
       return copied;
+    }
     Result<MarkerRef> done = stream_.record(kfd::SignalKind::interrupting);
     if (!done) {
       stream_.context().staging().abandon(std::move(*block));

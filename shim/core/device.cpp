@@ -67,7 +67,8 @@ Result<std::unique_ptr<Channel>> Device::acquire_channel(Stream& stream) {
     }
     if (channel && *channel) {
       std::lock_guard lock(owners_mutex_);
-      owners_.push_back(&stream);
+      if (std::find(owners_.begin(), owners_.end(), &stream) == owners_.end())
+        owners_.push_back(&stream);
     }
     return channel;
   }

@@ -108,6 +108,8 @@ void HeldStreams::hold_until_done(HeldLink& link, const MarkerRef& marker) {
 
 void HeldStreams::hold_for_queue(HeldLink& link) {
   std::lock_guard lock(mutex_);
+  if (link.place != Place::nowhere)
+    return;
   if (abandoning_) {
     ready_locked(link);
     return;

@@ -1,6 +1,7 @@
 #include <core/signal_relay.hpp>
 
 #include <algorithm>
+#include <exception>
 
 #include <core/external_semaphore.hpp>
 #include <core/held_streams.hpp>
@@ -44,10 +45,14 @@ Result<void> SignalRelay::watch(Marker& marker) {
   return {};
 }
 
-void SignalRelay::wake() {
+void SignalRelay::wake() noexcept {
   std::lock_guard lock(mutex_);
-  if (start_locked())
-    static_cast<void>(waker_.wake());
+  try {
+    if (start_locked())
+      static_cast<void>(waker_.wake());
+  } catch (const std::exception& problem) {
+    (void)util::fail(CUDA_ERROR_OUT_OF_MEMORY, "the thread that signals semaphores: {}", problem.what());
+  }
 }
 
 void SignalRelay::add(SignalCommand signal) {
@@ -78,6 +83,7 @@ void SignalRelay::perform(SignalCommand& signal) {
 void SignalRelay::perform_due(util::Ring<MarkerRef>& reached) {
   {
     std::lock_guard lock(mutex_);
+    due_.reserve(waiting_.size()); // nothing below fails half-way
     // Newest first: where a later marker is done, so are those in front of it, but only if they are looked at
     // after it. Those that are not due stay in their places.
     auto kept = waiting_.rbegin();

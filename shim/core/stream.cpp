@@ -75,6 +75,8 @@ void Stream::put_signals(std::unique_lock<std::mutex> lock, const MarkerRef& mar
     backlog_.push_back(std::move(signal));
   backlog_.push_back(RecordCommand{marker});
   finish(std::move(lock), Counts::yes);
+  if (context_.device().opened().fault())
+    context_.device().signals().give_up();
 }
 
 // So that what is put into the stream next cannot fail.
@@ -100,6 +102,11 @@ void Stream::finish(std::unique_lock<std::mutex> lock, Counts counts) {
     work_.fetch_add(1, std::memory_order_release);
   if (!held_)
     go_on_locked(lock);
+  if (for_room_ && backlog_.size() > most_ahead) { // it may be ready again already
+    lock.unlock();
+    context_.device().held_streams().go_on();
+    lock.lock();
+  }
   while (for_room_ && backlog_.size() > most_ahead) {
     ++pushed_back_;
     moved_.wait(lock);
@@ -111,7 +118,23 @@ void Stream::finish(std::unique_lock<std::mutex> lock, Counts counts) {
 
 // --- from the backlog into the queue ---
 
-void Stream::go_on_locked(std::unique_lock<std::mutex>& lock) {
+void Stream::go_on_locked(std::unique_lock<std::mutex>& lock) noexcept {
+  try {
+    issue_backlog_locked(lock);
+  } catch (const std::exception& problem) {
+    (void)util::fail(CUDA_ERROR_OUT_OF_MEMORY, "a command is tried again later: {}", problem.what());
+    if (!lock.owns_lock())
+      lock.lock();
+    try_later_locked();
+  }
+}
+
+void Stream::try_later_locked() {
+  context_.device().held_streams().hold_for_queue(link_);
+  context_.device().signals().wake();
+}
+
+void Stream::issue_backlog_locked(std::unique_lock<std::mutex>& lock) {
   held_ = true; // for others, while the lock is released
   for_room_ = false;
   while (!backlog_.empty()) {
@@ -174,8 +197,12 @@ bool Stream::hold_for_room_locked() {
     place_checkpoint_locked();
     checkpoint = channel_->oldest_checkpoint();
   }
-  if (!checkpoint)
-    return false; // done meanwhile: look again
+  if (!checkpoint) {
+    if (channel_->has_room(Channel::max_kernarg_bytes))
+      return false;     // done meanwhile
+    try_later_locked(); // the kernel gives no event
+    return true;
+  }
   for_room_ = true;
   context_.device().held_streams().hold_until_done(link_, checkpoint);
   return true;
@@ -308,6 +335,11 @@ Result<void> Stream::order_slow() {
 }
 
 // --- how far it has come ---
+
+bool Stream::empty() {
+  std::lock_guard lock(mutex_);
+  return idle_locked();
+}
 
 bool Stream::held() {
   std::lock_guard lock(mutex_);

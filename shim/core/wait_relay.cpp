@@ -6,6 +6,7 @@
 #include <iterator>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <system_error>
 
 #include <core/external_semaphore.hpp>
 #include <kfd/fork.hpp>
@@ -67,6 +68,7 @@ WaitRelay::~WaitRelay() {
   any_of_.reset();
   for (const std::unique_ptr<Slot>& slot : slots_)
     std::move(slot->armed.begin(), slot->armed.end(), std::back_inserter(left));
+  std::move(unarmed_.begin(), unarmed_.end(), std::back_inserter(left));
   came(left);
 }
 
@@ -99,7 +101,7 @@ WaitRelay::Slot* WaitRelay::slot_locked() {
 }
 
 bool WaitRelay::register_locked(ArmedWait& wait) {
-  if (!features_.eventfd)
+  if (!features_.eventfd || broken_)
     return false;
   Slot* slot = slot_locked();
   if (!slot)
@@ -120,14 +122,13 @@ void WaitRelay::arm(ArmedWait wait) {
 void WaitRelay::arm_locked(ArmedWait wait) {
   if (register_locked(wait))
     return;
-  if (Result<void> started = start_any_of_locked(); !started)
-    return; // logged; the stream waits until its context goes
-  any_of_->add(std::move(wait));
+  if (!start_any_of_locked() || !any_of_->add(wait))
+    unarmed_.push_back(std::move(wait)); // logged; the stream waits until its context goes
 }
 
 Result<void> WaitRelay::prepare() {
   std::lock_guard lock(mutex_);
-  if (features_.eventfd && slot_locked())
+  if (features_.eventfd && !broken_ && slot_locked())
     return {};
   return start_any_of_locked();
 }
@@ -135,11 +136,15 @@ Result<void> WaitRelay::prepare() {
 Result<void> WaitRelay::start_any_of_locked() {
   if (any_of_)
     return {};
-  Result<std::unique_ptr<AnyOfWaits>> started =
-      AnyOfWaits::start(gpu_, [this](std::vector<ArmedWait>& waits) { came(waits); });
-  if (!started)
-    return started.error();
-  any_of_ = *std::move(started);
+  try {
+    Result<std::unique_ptr<AnyOfWaits>> started =
+        AnyOfWaits::start(gpu_, [this](std::vector<ArmedWait>& waits) { came(waits); });
+    if (!started)
+      return started.error();
+    any_of_ = *std::move(started);
+  } catch (const std::system_error& problem) {
+    return util::fail(CUDA_ERROR_OUT_OF_MEMORY, "a thread that waits for semaphores: {}", problem.what());
+  }
   return {};
 }
 
@@ -163,6 +168,9 @@ void WaitRelay::came(std::vector<ArmedWait>& waits) {
       static_cast<void>(wait.marker->complete());
   constexpr std::size_t most_kept = 256;
   std::lock_guard lock(mutex_);
+  for (const ArmedWait& wait : waits)
+    if (auto served = std::find(serving_.begin(), serving_.end(), wait.semaphore); served != serving_.end())
+      serving_.erase(served);
   for (ArmedWait& wait : waits)
     if (wait.snapshot.valid() && snapshots_.size() < most_kept)
       snapshots_.push_back(std::move(wait.snapshot));
@@ -176,11 +184,15 @@ void WaitRelay::fired(Slot& slot) {
     if (eventfd_read(slot.event.get(), &count) != 0)
       return;
     std::erase_if(slot.armed, [&](ArmedWait& wait) {
-      if (!wait.came())
+      // The kernel's entry for a fence has gone once there was one, even if somebody else has taken it.
+      if (wait.what != ArmedWait::For::fence && !wait.came())
         return false;
       come.push_back(std::move(wait));
       return true;
     });
+    for (const ArmedWait& wait : come)
+      if (wait.what == ArmedWait::For::fence)
+        serving_.push_back(wait.semaphore);
   }
   came(come);
 }
@@ -192,12 +204,16 @@ bool WaitRelay::rebuild() {
   std::vector<std::unique_ptr<Slot>> lost = std::exchange(slots_, {});
   epoll_.release(); // the number is not ours any more
   epoll_ = util::keep_high(util::Fd(epoll_create1(EPOLL_CLOEXEC)));
-  if (!epoll_.valid() || !watch(epoll_, stop_, nullptr))
-    return false;
+  if (epoll_.valid() && !watch(epoll_, stop_, nullptr)) { // that one is lost, too
+    stop_.release();
+    stop_ = make_eventfd();
+    broken_ = !stop_.valid() || !watch(epoll_, stop_, nullptr);
+  }
+  broken_ = broken_ || !epoll_.valid();
   for (const std::unique_ptr<Slot>& slot : lost)
     for (ArmedWait& wait : slot->armed)
       arm_locked(std::move(wait));
-  return true;
+  return !broken_;
 }
 
 void WaitRelay::run() {
@@ -232,6 +248,8 @@ void WaitRelay::release(const Context* context) {
       any_of_->take_if(take);
     for (const std::unique_ptr<Slot>& slot : slots_)
       std::erase_if(slot->armed, take);
+    std::erase_if(unarmed_, take);
+    semaphores.insert(semaphores.end(), serving_.begin(), serving_.end());
   }
   came(released);
   for (const std::shared_ptr<SharedSemaphore>& semaphore : semaphores)

@@ -142,7 +142,7 @@ Result<void> Syncobj::transfer_to(Syncobj& target, std::uint64_t target_point, s
                                                         target.handle_, target_point, handle_, point, 0u));
 }
 
-void Syncobj::wait_any_signaled(const std::vector<SyncobjPoint>& points, std::int64_t deadline) const {
+bool Syncobj::wait_any_signaled(const std::vector<SyncobjPoint>& points, std::int64_t deadline) const {
   std::vector<std::uint32_t> handles;
   std::vector<std::uint64_t> values;
   for (const SyncobjPoint& each : points) {
@@ -150,9 +150,13 @@ void Syncobj::wait_any_signaled(const std::vector<SyncobjPoint>& points, std::in
     values.push_back(each.point);
   }
   std::uint32_t first = 0;
-  drm_call("drmSyncobjTimelineWait", drmSyncobjTimelineWait, drm_fd_, handles.data(), values.data(),
-           static_cast<unsigned>(handles.size()), deadline,
-           static_cast<unsigned>(DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT), &first);
+  const int err = drm_call("drmSyncobjTimelineWait", drmSyncobjTimelineWait, drm_fd_, handles.data(),
+                           values.data(), static_cast<unsigned>(handles.size()), deadline,
+                           static_cast<unsigned>(DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT), &first);
+  if (err == 0 || err == ENOENT || err == EINVAL || err == ENOMEM)
+    return true;
+  static_cast<void>(ioctl_error("DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT", err));
+  return false;
 }
 
 Result<void> Syncobj::register_eventfd(std::uint64_t point, int event_fd, Until until) const {

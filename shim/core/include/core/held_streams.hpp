@@ -44,6 +44,8 @@ public:
   bool hold_until_certain(HeldLink& link, const MarkerRef& marker);
   // The marker is the GPU's, and wakes the thread that calls look().
   void hold_until_done(HeldLink& link, const MarkerRef& marker);
+  // Until one may be free; also where something else has failed that is tried again. Nothing where it is held
+  // already.
   void hold_for_queue(HeldLink& link);
   // When it returns nobody looks at the stream any more. The caller holds no lock, and is not in go_on().
   void remove(HeldLink& link);

@@ -33,7 +33,7 @@ public:
   // Lets `marker`, which is polled and in no stream yet, wake the thread. Starts the thread.
   Result<void> watch(Marker& marker);
   // The thread looks at the streams that are held; where the kernel has no queue for them, again and again.
-  void wake();
+  void wake() noexcept;
   // Of calls that have succeeded. Each is performed in the end.
   void promise(std::size_t signals) { promised_.fetch_add(signals, std::memory_order_relaxed); }
   // To be performed when its marker, which goes into a hardware queue next, is done. The caller may hold a

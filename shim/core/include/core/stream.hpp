@@ -117,6 +117,8 @@ public:
   // This stream alone, whatever its role: empty where it is idle, else an interrupting marker behind its
   // work.
   Result<MarkerRef> sync_marker();
+  // Has it nothing to do any more? Only a look: nobody outside is served.
+  bool empty();
   // Are commands held back?
   bool held();
 
@@ -158,7 +160,9 @@ private:
   void put_signals(std::unique_lock<std::mutex> lock, const MarkerRef& marker, Signals& signals);
   Result<void> ready_locked(std::unique_lock<std::mutex>& lock);
   void finish(std::unique_lock<std::mutex> lock, Counts counts);
-  void go_on_locked(std::unique_lock<std::mutex>& lock);
+  void go_on_locked(std::unique_lock<std::mutex>& lock) noexcept;
+  void issue_backlog_locked(std::unique_lock<std::mutex>& lock);
+  void try_later_locked();
   bool take_channel_locked(std::unique_lock<std::mutex>& lock);
   bool hold_for_room_locked();
   void issue_locked(Command& command);

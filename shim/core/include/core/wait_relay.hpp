@@ -85,6 +85,9 @@ private:
   std::size_t next_slot_ = 0;
   std::vector<kfd::Syncobj> snapshots_; // not in use
   std::unique_ptr<AnyOfWaits> any_of_;  // for kernels without eventfds, and processes without descriptors
+  std::vector<ArmedWait> unarmed_;      // that neither takes
+  std::vector<std::shared_ptr<SharedSemaphore>> serving_; // fence_came() is being called
+  bool broken_ = false;                                   // no descriptors to be had any more
   std::thread thread_;
   std::atomic<bool> stopping_ = false;
 };

@@ -64,8 +64,8 @@ public:
   Result<WaitResult> wait_signaled(std::uint64_t point, std::int64_t deadline) const;
 
   // Waits until any of these points of the same drm file is signaled. Returns early where one of the handles
-  // is none any more.
-  void wait_any_signaled(const std::vector<SyncobjPoint>& points, std::int64_t deadline) const;
+  // is none any more. False where it cannot be waited for at all: logged.
+  bool wait_any_signaled(const std::vector<SyncobjPoint>& points, std::int64_t deadline) const;
 
   // Copies the fence of `point` (0 for binary) to `target`'s point (0 for binary). CUDA_ERROR_INVALID_VALUE
   // without one.
