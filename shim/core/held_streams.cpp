@@ -81,8 +81,7 @@ void HeldStreams::leave_locked(HeldLink& link) {
 
 bool HeldStreams::hold_until_certain(HeldLink& link, const MarkerRef& marker) {
   std::lock_guard lock(mutex_);
-  marker->streams_held_.store(true, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  marker->streams_held_.exchange(true, std::memory_order_acq_rel);
   if (marker->certain())
     return false;
   if (abandoning_) {
@@ -130,7 +129,6 @@ void HeldStreams::remove(HeldLink& link) {
 
 void HeldStreams::certain(Marker& marker) {
   std::lock_guard lock(mutex_);
-  marker.streams_held_.store(false, std::memory_order_relaxed);
   for (HeldLink* link = std::exchange(marker.held_, nullptr); link;) {
     HeldLink* next = link->next;
     ready_locked(*link);

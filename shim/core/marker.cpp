@@ -40,10 +40,10 @@ void Marker::enter_queue() {
   tell_streams();
 }
 
-// Whoever holds a stream back says so first and looks at the marker then: of the two, one sees the other.
+// Whoever holds a stream back says so first and looks at the marker then: of the two exchanges the later one
+// sees what was before the other.
 void Marker::tell_streams() {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (streams_held_.load(std::memory_order_relaxed))
+  if (streams_held_.exchange(false, std::memory_order_acq_rel))
     pool_->observer_->certain(*this);
 }
 
