@@ -26,13 +26,6 @@ public:
     }
   }
 
-  void run_due() {
-    std::list<Notification> due;
-    collect(due);
-    for (Notification& notification : due)
-      notification.action();
-  }
-
 private:
   void loop() {
     while (true) {
@@ -40,30 +33,31 @@ private:
         std::unique_lock lock(mutex_);
         filled_.wait(lock, [&] { return !pending_.empty(); });
       }
-      std::list<Notification> due;
-      Machine::get().wait(Deadline::never(), [&] { return collect(due); });
-      for (Notification& notification : due)
+      Machine::get().wait(Deadline::never(), [&] { return collect(); });
+      for (Notification& notification : due_)
         notification.action();
+      due_.clear();
     }
   }
 
   // Moves what is due out of pending_. True: there is something to do, or nothing left to wait for.
-  bool collect(std::list<Notification>& due) {
+  bool collect() {
     std::lock_guard lock(mutex_);
     for (auto it = pending_.begin(); it != pending_.end();) {
       if (it->ready())
-        due.splice(due.end(), pending_, it++);
+        due_.splice(due_.end(), pending_, it++);
       else if (it->abandoned && it->abandoned())
         it = pending_.erase(it);
       else
         ++it;
     }
-    return !due.empty() || pending_.empty();
+    return !due_.empty() || pending_.empty();
   }
 
   std::mutex mutex_;
   std::condition_variable filled_;
   std::list<Notification> pending_;
+  std::list<Notification> due_; // the thread's own
   bool running_ = false;
 };
 
@@ -85,10 +79,6 @@ void notify_when(Notification notification) {
     return notification.action();
   notifier().add(std::move(notification));
   Machine::get().announce(); // the thread sleeps in wait(): let it look at the new one
-}
-
-void notify_now() {
-  notifier().run_due();
 }
 
 } // namespace emu::kernel

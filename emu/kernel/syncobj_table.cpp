@@ -347,7 +347,6 @@ long SyncobjTable::reset(const drm_syncobj_array& args) {
   Objects objects;
   if (const int error = find_all(args.handles, args.count_handles, objects); error < 0)
     return error;
-  notify_now(); // of the fences that go
   for (const std::shared_ptr<Syncobj>& syncobj : objects)
     syncobj->replace({});
   return 0;
