@@ -179,6 +179,8 @@ bool Stream::take_channel_locked(std::unique_lock<std::mutex>& lock) {
   }
   if (channel && *channel) {
     channel_ = *std::move(channel);
+    if (device.held_streams().any_for_queue()) // there may be more: the next one tries
+      device.held_streams().look();
     return true;
   }
   device.held_streams().hold_for_queue(link_);
