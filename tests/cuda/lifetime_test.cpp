@@ -150,6 +150,8 @@ TEST_F(Lifetime, modules_and_their_functions) {
         expect(cuModuleGetFunction(&function, shared, "ramp"));
         int registers = 0;
         expect(cuFuncGetAttribute(&registers, CU_FUNC_ATTRIBUTE_NUM_REGS, function));
+        // Else launches pile up, and unloading waits for all of them.
+        expect(cuStreamSynchronize(CU_STREAM_PER_THREAD));
       },
       renew);
   std::uint32_t read[64] = {};
@@ -273,6 +275,8 @@ TEST_F(Lifetime, the_primary_context) {
         if (filled != CUDA_ERROR_INVALID_VALUE)
           expect(filled);
         expect(cuStreamDestroy(stream));
+        if (CUresult freed = cuMemFree(memory); freed != CUDA_ERROR_INVALID_VALUE) // with its context, else
+          expect(freed);
         expect(cuDevicePrimaryCtxRelease(device_));
       },
       [&] { EXPECT_OK(cuDevicePrimaryCtxReset(device_)); });
