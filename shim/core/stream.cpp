@@ -14,6 +14,7 @@ Stream::Stream(Context& context, StreamRole role, unsigned flags, int priority)
 
 Stream::~Stream() {
   context_.device().forget(*this);
+  abandon(); // after a fault something may be left, which somebody outside waits for
   order_marker_.reset();
   if (channel_) {
     bool idle = channel_->idle();

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t crowd = 1000;
 
-// The kernel has one descriptor for each wait that is armed.
+// The emulated kernel has one for each buffer and syncobj; the driver has none for a wait.
 void allow_descriptors() {
   rlimit limit;
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
